@@ -1,0 +1,3 @@
+//! The command `qi-grpc-gateway`.
+
+fn main() {}

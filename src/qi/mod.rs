@@ -1,0 +1,11 @@
+//! Native qimessaging, the RPC protocol of libqi and NAOqi. Knows nothing of gRPC or protobuf.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`wire`] | bytes to messages and back: reader, writer, header, framing, limits; no IO |
+//! | [`value`] | signatures, dynamic values, binary encoding, MetaObject, object references |
+//! | [`session`] | the client side: connections, calls, events, the service directory |
+//! | [`host`] | the serving side: put objects on a bus |
+
+pub mod value;
+pub mod wire;

@@ -1,0 +1,21 @@
+//! Types, values and their binary encoding (protocol text, sections 6 to 8 and 11).
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`signature`] | the text that describes a type |
+//! | [`ty`] | the type that it describes |
+//! | [`dynamic`] | a value of any type |
+//! | [`meta`] | what an object says about itself |
+//! | [`object`] | objects passed as values |
+
+pub mod dynamic;
+pub mod meta;
+pub mod object;
+pub mod signature;
+pub mod ty;
+
+pub use dynamic::{Dynamic, Value};
+pub use meta::{MetaMethod, MetaMethodParameter, MetaObject, MetaProperty, MetaSignal};
+pub use object::{ObjectEncoding, ObjectReference, ObjectUid};
+pub use signature::{Signature, SignatureError};
+pub use ty::{Annotation, TupleType, Type};

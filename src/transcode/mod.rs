@@ -1,0 +1,1 @@
+//! Protobuf bytes to qi bytes and back, by compiled plans, without a tree of values between.

@@ -17,7 +17,7 @@ use crate::{
         value::MetaObject,
         wire::{ActionId, Flags, Limits, ServiceId, Writer},
     },
-    schema::{MethodSchema, ServiceSchema},
+    schema::{MethodSchema, Request, ServiceSchema},
     transcode::{RequestPlan, ResponseContext, ResponsePlan},
 };
 
@@ -44,7 +44,7 @@ pub struct Link {
 #[derive(Debug)]
 pub struct Method {
     schema: MethodSchema,
-    /// None where the request holds no qi values: subscriptions, and reading a property.
+    /// None where the request holds options of a stream.
     request: Option<RequestPlan>,
     response: ResponsePlan,
 }
@@ -74,7 +74,10 @@ impl Link {
 impl Method {
     fn new(schema: MethodSchema) -> Self {
         Self {
-            request: schema.request.payload().map(RequestPlan::compile),
+            request: match &schema.request {
+                Request::Payload(payload) => Some(RequestPlan::compile(payload)),
+                Request::Options(_) => None,
+            },
             response: ResponsePlan::compile(&schema.response),
             schema,
         }

@@ -33,7 +33,7 @@ use crate::{
         value::MetaObject,
         wire::ServiceId,
     },
-    schema::{self, Options},
+    schema::{self, SchemaOptions, ServiceSchema},
 };
 
 /// A robot's services, and whether the robot is there.
@@ -230,10 +230,10 @@ impl Supervisor {
         package: &str,
         meta: &Arc<MetaObject>,
     ) -> Service {
-        let options = Options {
+        let options = SchemaOptions {
             expose_private: self.config.expose_private,
         };
-        let schema = schema::build(name, package, meta, &options);
+        let schema = ServiceSchema::new(name, package, meta, &options);
         for finding in &schema.findings {
             warn!(service = name, %finding, "left out of the schema");
         }

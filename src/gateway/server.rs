@@ -14,7 +14,7 @@ use super::{
     reflection::{self, Reflection},
     router::Router,
 };
-use crate::bridge::supervisor::State;
+use crate::{bridge::supervisor::State, schema::FilesError};
 
 /// How the gRPC server is reached and what it accepts.
 #[derive(Clone, Debug)]
@@ -56,6 +56,9 @@ pub enum GatewayServerError {
         /// Why.
         source: io::Error,
     },
+    /// A descriptor set that was compiled into the program does not decode.
+    #[error("the static API cannot be reflected")]
+    Reflection(#[from] FilesError),
     /// The server ended by itself.
     #[error("the gRPC server ended")]
     Serve(#[source] tonic::transport::Error),
@@ -100,7 +103,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`GatewayServerError::Serve`].
+    /// [`GatewayServerError::Serve`], [`GatewayServerError::Reflection`].
     ///
     /// # Cancel safety
     ///
@@ -113,7 +116,7 @@ impl Gateway {
         let (reporter, health_server) = tonic_health::server::health_reporter();
         let follow = health::follow(robot.clone(), reporter.clone());
         let following = AbortOnDropHandle::new(tokio::spawn(follow));
-        let reflection = Reflection::new(robot.clone());
+        let reflection = Reflection::new(robot.clone())?;
         let statics = Routes::new(health_server)
             .add_service(reflection::v1::server(reflection.clone()))
             .add_service(reflection::v1alpha::server(reflection))

@@ -12,7 +12,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use self::answers::{Answer, Answers, Question};
-use crate::bridge::supervisor::State;
+use crate::{bridge::supervisor::State, schema::FilesError};
 
 /// The state of both reflection services.
 #[derive(Clone, Debug)]
@@ -21,10 +21,13 @@ pub(crate) struct Reflection {
 }
 
 impl Reflection {
-    pub(crate) fn new(robot: watch::Receiver<State>) -> Self {
-        Self {
-            answers: Answers::new(robot),
-        }
+    /// # Errors
+    ///
+    /// A descriptor set that was compiled into the program does not decode.
+    pub(crate) fn new(robot: watch::Receiver<State>) -> Result<Self, FilesError> {
+        Ok(Self {
+            answers: Answers::new(robot)?,
+        })
     }
 }
 

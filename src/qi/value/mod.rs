@@ -7,7 +7,9 @@
 //! | [`dynamic`] | a value of any type |
 //! | [`meta`] | what an object says about itself |
 //! | [`object`] | objects passed as values |
+//! | [`codec`] | values to bytes and back |
 
+pub mod codec;
 pub mod dynamic;
 pub mod meta;
 pub mod object;

@@ -1,0 +1,1 @@
+//! Laws of the codec, on random types, values and bytes.

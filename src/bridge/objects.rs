@@ -4,7 +4,7 @@
 //! connection that it came through (protocol text, section 13). A client knows it by an id that
 //! nobody can guess, for as long as its lease lasts.
 
-use std::{collections::HashMap, fmt::Write as _, time::Duration};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -13,9 +13,13 @@ use tracing::{debug, warn};
 use crate::{
     qi::{
         session::{Connection, RemoteObject},
-        value::ObjectReference,
+        value::{
+            ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
+            codec::{EncodeContext, encode},
+        },
+        wire::{Limits, ObjectId, ServiceId, Writer},
     },
-    transcode::ObjectSink,
+    transcode::{ObjectSink, ObjectSource, UnknownObject},
 };
 
 /// The objects of a robot that clients hold.
@@ -137,6 +141,40 @@ impl ObjectSink for TableSink<'_> {
     fn adopt(&mut self, object: ObjectReference) -> String {
         let object = RemoteObject::from_reference(self.connection.clone(), &object);
         self.table.adopt(object)
+    }
+}
+
+/// The objects that arguments may name: the null object, by an empty id.
+#[derive(Debug)]
+pub(crate) struct NullObjects {
+    service: ServiceId,
+    encoding: ObjectEncoding,
+}
+
+impl NullObjects {
+    /// For arguments of a call to `callee`.
+    pub(crate) fn new(callee: &RemoteObject) -> Self {
+        Self {
+            service: callee.service(),
+            encoding: callee.connection().object_encoding(),
+        }
+    }
+}
+
+impl ObjectSource for NullObjects {
+    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
+        if !id.is_empty() {
+            return Err(UnknownObject);
+        }
+        let null = ObjectReference {
+            meta: Arc::default(),
+            service: self.service,
+            object: ObjectId::NONE,
+            uid: self.encoding.object_uid.then_some(ObjectUid([0; 20])),
+        };
+        let mut context = EncodeContext::new(self.encoding, Limits::default());
+        encode(&Value::Object(Box::new(null)), &Type::Object, &mut context, out)
+            .map_err(|_| UnknownObject)
     }
 }
 

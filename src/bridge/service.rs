@@ -2,14 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tracing::debug;
 
 use super::{
     BridgeError,
     events::{End, EventQueue, Policy, Subscription, hub::Hub},
-    objects::ObjectTable,
+    objects::{NullObjects, ObjectTable},
 };
 use crate::{
     qi::{
@@ -18,7 +19,7 @@ use crate::{
         wire::{ActionId, Flags, Limits, ServiceId, Writer},
     },
     schema::{MethodSchema, Request, ServiceSchema},
-    transcode::{RequestPlan, ResponseContext, ResponsePlan},
+    transcode::{Holds, RequestContext, RequestPlan, ResponseContext, ResponsePlan},
 };
 
 /// A service: what it can do, known since it was first met, and how it is reached, while it is
@@ -89,12 +90,6 @@ impl Method {
         &self.schema
     }
 
-    fn encode_request(&self, message: &[u8], out: &mut Writer) -> Result<(), BridgeError> {
-        match &self.request {
-            Some(plan) => Ok(plan.to_qi(message, out)?),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Service {
@@ -195,24 +190,12 @@ impl Service {
         method: &Method,
         message: &[u8],
         format: ValueFormat,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
-        let mut arguments = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
-        method.encode_request(message, &mut arguments)?;
         let link = self.link()?;
-        let uid = method.schema.uid;
-        let reply = link.object.call(uid, arguments.finish()).await?;
-        let mut context = self.context(&link, format);
-        if reply.flags.contains(Flags::DYNAMIC_PAYLOAD) {
-            method
-                .response
-                .dynamic_to_protobuf(&reply.payload, &mut context, out)?;
-        } else {
-            method
-                .response
-                .to_protobuf(&reply.payload, &mut context, out)?;
-        }
-        Ok(())
+        let arguments = self.encode(&link, method, message)?;
+        let reply = link.object.call(method.schema.uid, arguments).await?;
+        self.decode(&link, method, &reply.payload, held_by(reply.flags), format, out)
     }
 
     /// Reads a property: a response message appended to `out`.
@@ -224,15 +207,11 @@ impl Service {
         &self,
         method: &Method,
         format: ValueFormat,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
         let value = link.object.property(method.schema.uid).await?;
-        let mut context = self.context(&link, format);
-        method
-            .response
-            .dynamic_to_protobuf(&value, &mut context, out)?;
-        Ok(())
+        self.decode(&link, method, &value, Some(Holds::Value), format, out)
     }
 
     /// Writes a property. The response is an empty message.
@@ -241,12 +220,11 @@ impl Service {
     ///
     /// Any [`BridgeError`].
     pub async fn write_property(&self, method: &Method, message: &[u8]) -> Result<(), BridgeError> {
-        let mut value = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
-        method.encode_request(message, &mut value)?;
         let link = self.link()?;
+        let value = self.encode(&link, method, message)?;
         let signature = &method.schema.signature;
         link.object
-            .set_property(method.schema.uid, signature, value.as_slice())
+            .set_property(method.schema.uid, signature, &value)
             .await?;
         Ok(())
     }
@@ -291,32 +269,70 @@ impl Service {
         }
     }
 
+    /// Transcodes the arguments of an event.
     pub(crate) fn decode_event(
         &self,
         method: &Method,
         payload: &Bytes,
         flags: Flags,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
-        let mut context = self.context(&link, ValueFormat::Exact);
-        if flags.contains(Flags::DYNAMIC_PAYLOAD) {
-            method
-                .response
-                .dynamic_to_protobuf(payload, &mut context, out)?;
-        } else {
-            method.response.to_protobuf(payload, &mut context, out)?;
+        let holds = flags
+            .contains(Flags::DYNAMIC_PAYLOAD)
+            .then_some(Holds::Arguments);
+        self.decode(&link, method, payload, holds, ValueFormat::Exact, out)
+    }
+
+    fn encode(&self, link: &Link, method: &Method, message: &[u8]) -> Result<Bytes, BridgeError> {
+        let mut out = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
+        if let Some(plan) = &method.request {
+            let mut objects = NullObjects::new(&link.object);
+            let mut context = RequestContext {
+                objects: &mut objects,
+                limits: self.limits,
+            };
+            plan.to_qi(message, &mut context, &mut out)?;
+        }
+        Ok(out.finish())
+    }
+
+    fn decode(
+        &self,
+        link: &Link,
+        method: &Method,
+        payload: &Bytes,
+        holds: Option<Holds>,
+        format: ValueFormat,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
+        let connection = link.object.connection();
+        let mut sink = self.objects.sink(connection);
+        let mut context = ResponseContext::new(&mut sink, connection.object_encoding());
+        context.limits = self.limits;
+        context.json = format == ValueFormat::Json;
+        let plan = &method.response;
+        match holds {
+            Some(holds) => plan.dynamic_to_protobuf(payload, holds, &mut context, out)?,
+            None => plan.to_protobuf(payload, &mut context, out)?,
+        }
+        if context.replaced_strings > 0 {
+            debug!(
+                service = self.name(),
+                member = method.schema.qi_name,
+                strings = context.replaced_strings,
+                "text that is not UTF-8"
+            );
         }
         Ok(())
     }
+}
 
-    fn context<'a>(&'a self, link: &'a Link, format: ValueFormat) -> ResponseContext<'a> {
-        ResponseContext::new(
-            link.object.connection().object_encoding(),
-            self.limits,
-            format == ValueFormat::Json,
-        )
-    }
+/// What the dynamic of a reply holds, if it is one.
+fn held_by(flags: Flags) -> Option<Holds> {
+    flags
+        .contains(Flags::DYNAMIC_PAYLOAD)
+        .then_some(Holds::Value)
 }
 
 /// How much longer arguments are than their protobuf form at first, in bytes: counts and sizes

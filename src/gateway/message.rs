@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
@@ -148,19 +148,19 @@ pub(crate) fn prefix(size: usize) -> [u8; PREFIX_BYTES] {
 }
 
 /// A buffer with room for the prefix of the message that will be written behind it.
-pub(crate) fn message_buffer(capacity: usize) -> BytesMut {
-    let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + capacity);
-    buffer.put_bytes(0, PREFIX_BYTES);
+pub(crate) fn message_buffer(capacity: usize) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(PREFIX_BYTES + capacity);
+    buffer.extend_from_slice(&[0; PREFIX_BYTES]);
     buffer
 }
 
 /// Fills in the prefix that [`message_buffer`] left room for.
-pub(crate) fn finish_message(mut buffer: BytesMut) -> Bytes {
+pub(crate) fn finish_message(mut buffer: Vec<u8>) -> Bytes {
     let size = buffer.len().saturating_sub(PREFIX_BYTES);
     if let Some(room) = buffer.first_chunk_mut::<PREFIX_BYTES>() {
         *room = prefix(size);
     }
-    buffer.freeze()
+    buffer.into()
 }
 
 /// A response with one message, its prefix included, and status OK.

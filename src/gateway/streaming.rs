@@ -52,14 +52,14 @@ pub(crate) async fn handle(incoming: Incoming) -> Result<Response<Body>, Gateway
     let subscription = route.service.subscribe(&route.method, policy, watch)?;
     subscription.registered().await?;
     if watch {
-        let mut current = BytesMut::new();
+        let mut current = Vec::new();
         route
             .service
             .read_property(&route.method, format, &mut current)
             .await?;
         subscription
             .queue()
-            .release(current.freeze(), SystemTime::now());
+            .release(current.into(), SystemTime::now());
     }
     Ok(message::response(Body::new(EventBody {
         route,

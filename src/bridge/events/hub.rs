@@ -14,7 +14,7 @@ use std::{
     time::SystemTime,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{sync::watch, task::AbortHandle};
 use tracing::{debug, warn};
@@ -139,9 +139,9 @@ impl Hub {
 
     fn transcode(&self, payload: &Bytes, flags: Flags) -> Option<Bytes> {
         let service = self.service.upgrade()?;
-        let mut body = BytesMut::new();
+        let mut body = Vec::with_capacity(payload.len());
         match service.decode_event(&self.method, payload, flags, &mut body) {
-            Ok(()) => Some(body.freeze()),
+            Ok(()) => Some(body.into()),
             Err(error) => {
                 let first = !std::mem::replace(&mut self.queues.lock().reported, true);
                 if first {

@@ -1,0 +1,212 @@
+//! `qi.gateway.v1.Value`.
+
+use super::{Decoder, ResponseError, Zero, no_encoding, text};
+use crate::{
+    qi::value::{TupleType, Type},
+    schema::Scalar,
+    transcode::{error::Located as _, wire},
+};
+
+impl Decoder<'_, '_, '_> {
+    /// The content of the `Value` that a dynamic stands for.
+    pub(super) fn dynamic(&mut self) -> Result<(), ResponseError> {
+        if self.json && self.json_arm()? {
+            return Ok(());
+        }
+        // Once a value has no JSON form, neither has what is inside of it: every dynamic would
+        // have to be read again, and those within again.
+        let json = std::mem::replace(&mut self.json, false);
+        let read = self.exact();
+        self.json = json;
+        read
+    }
+
+    fn exact(&mut self) -> Result<(), ResponseError> {
+        let limits = self.context.limits;
+        let outside = self.budgets.dynamics_left;
+        let mut wrappers = String::new();
+        loop {
+            self.enter_dynamic()?;
+            let signature = match text(self.reader.sized("a signature")?)? {
+                // The empty dynamic: void (section 7).
+                "" => "v",
+                other => other,
+            };
+            let ty = Type::parse(signature, &limits)?;
+            if ty == Type::Dynamic {
+                wrappers.push_str(signature);
+                continue;
+            }
+            if wrappers.is_empty() {
+                self.typed(&ty, signature)?;
+            } else {
+                wrappers.push_str(signature);
+                self.typed(&ty, &wrappers)?;
+            }
+            self.budgets.dynamics_left = outside;
+            return Ok(());
+        }
+    }
+
+    /// The content of the `Value` of a type, and its signature where the arm does not tell it.
+    pub(super) fn typed(&mut self, ty: &Type, signature: &str) -> Result<(), ResponseError> {
+        let arm = self.value(ty)?;
+        if arm == StringArm::Raw || !is_natural(signature) {
+            wire::put_bytes_field(self.out, SIGNATURE, signature.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// The content of a `Value` whose type the container around tells.
+    fn member(&mut self, ty: &Type) -> Result<(), ResponseError> {
+        if *ty == Type::Dynamic {
+            return self.dynamic();
+        }
+        self.value(ty).map(drop)
+    }
+
+    /// The arm of a value.
+    fn value(&mut self, ty: &Type) -> Result<StringArm, ResponseError> {
+        self.enter_value()?;
+        let start = self.reader.offset();
+        let arm = self.arm(ty)?;
+        self.charge_empty(start)?;
+        self.budgets.depth_left += 1;
+        Ok(arm)
+    }
+
+    fn arm(&mut self, ty: &Type) -> Result<StringArm, ResponseError> {
+        match ty {
+            Type::Void | Type::None => wire::put_bytes_field(self.out, 1, &[]),
+            Type::Unknown => return Err(no_encoding()),
+            Type::Bool => self.integer_arm(2, Scalar::Bool)?,
+            Type::Int8 => self.integer_arm(3, Scalar::Int8)?,
+            Type::Int16 => self.integer_arm(3, Scalar::Int16)?,
+            Type::Int32 => self.integer_arm(3, Scalar::Int32)?,
+            Type::Int64 => self.integer_arm(3, Scalar::Int64)?,
+            Type::UInt8 => self.integer_arm(4, Scalar::UInt8)?,
+            Type::UInt16 => self.integer_arm(4, Scalar::UInt16)?,
+            Type::UInt32 => self.integer_arm(4, Scalar::UInt32)?,
+            Type::UInt64 => self.integer_arm(4, Scalar::UInt64)?,
+            Type::Float => self.scalar(Scalar::Float, 5, Zero::Written)?,
+            Type::Double => self.scalar(Scalar::Double, 6, Zero::Written)?,
+            Type::String => return self.string_arm(),
+            Type::Raw => self.scalar(Scalar::Raw, 8, Zero::Written)?,
+            // A dynamic here is a member: `member` reads it.
+            Type::Dynamic => self.dynamic()?,
+            Type::Object => self.nested(12, 0, Self::object)?,
+            Type::List(element) | Type::VarArgs(element) => self.list_arm(element)?,
+            Type::Map(entry) => self.map_arm(&entry.0, &entry.1)?,
+            Type::KwArgs(value) => self.map_arm(&Type::String, value)?,
+            Type::Tuple(tuple) => self.tuple_arm(tuple)?,
+            Type::Optional(element) => self.optional_arm(element)?,
+        }
+        Ok(StringArm::Text)
+    }
+
+    fn integer_arm(&mut self, number: u32, scalar: Scalar) -> Result<(), ResponseError> {
+        self.scalar(scalar, number, Zero::Written)
+    }
+
+    fn string_arm(&mut self) -> Result<StringArm, ResponseError> {
+        let bytes = self.reader.sized("a string")?;
+        if std::str::from_utf8(bytes).is_ok() {
+            wire::put_bytes_field(self.out, 7, bytes);
+            return Ok(StringArm::Text);
+        }
+        wire::put_bytes_field(self.out, 8, bytes);
+        Ok(StringArm::Raw)
+    }
+
+    fn list_arm(&mut self, element: &Type) -> Result<(), ResponseError> {
+        let count = self.reader.count(element.min_bytes(), "a list")?;
+        self.nested(9, self.reader.left(), |decoder| {
+            (0..count).try_for_each(|index| {
+                let guess = decoder.reader.left() / (count - index);
+                decoder
+                    .nested(1, guess, |decoder| decoder.member(element))
+                    .and_then(|()| decoder.check_size())
+                    .map_err(|error| error.at(index))
+            })
+        })
+    }
+
+    fn map_arm(&mut self, key: &Type, value: &Type) -> Result<(), ResponseError> {
+        let min_bytes = key.min_bytes().saturating_add(value.min_bytes());
+        let count = self.reader.count(min_bytes, "a map")?;
+        self.nested(10, self.reader.left(), |decoder| {
+            (0..count).try_for_each(|index| {
+                let guess = decoder.reader.left() / (count - index);
+                decoder
+                    .nested(1, guess, |decoder| {
+                        decoder.nested(1, 0, |decoder| decoder.member(key))?;
+                        decoder.nested(2, guess, |decoder| decoder.member(value))
+                    })
+                    .and_then(|()| decoder.check_size())
+                    .map_err(|error| error.at(index))
+            })
+        })
+    }
+
+    fn tuple_arm(&mut self, tuple: &TupleType) -> Result<(), ResponseError> {
+        let guess = self.reader.left();
+        self.nested(11, guess, |decoder| {
+            let annotation = tuple.annotation.as_ref();
+            if let Some(annotation) = annotation
+                && !annotation.name.is_empty()
+            {
+                wire::put_bytes_field(decoder.out, 1, annotation.name.as_bytes());
+            }
+            for (index, ty) in tuple.elements.iter().enumerate() {
+                let name = annotation
+                    .and_then(|annotation| annotation.fields.get(index))
+                    .filter(|name| !name.is_empty());
+                let guess = decoder.reader.left();
+                decoder
+                    .nested(2, guess, |decoder| {
+                        if let Some(name) = name {
+                            wire::put_bytes_field(decoder.out, 1, name.as_bytes());
+                        }
+                        decoder.nested(2, guess, |decoder| decoder.member(ty))
+                    })
+                    .and_then(|()| decoder.check_size())
+                    .map_err(|error| error.at(index))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn optional_arm(&mut self, element: &Type) -> Result<(), ResponseError> {
+        let present = self.truth()?;
+        let guess = self.reader.left();
+        self.nested(13, guess, |decoder| {
+            if present {
+                decoder.nested(1, guess, |decoder| decoder.member(element))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What arm the value has, if it is a string.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StringArm {
+    /// `string_value`, or the value is no string.
+    Text,
+    /// `raw_value`, for it is not UTF-8.
+    Raw,
+}
+
+/// Whether the arm alone tells the signature.
+fn is_natural(signature: &str) -> bool {
+    match signature {
+        "v" | "b" | "l" | "L" | "f" | "d" | "s" | "r" | "o" | "[m]" | "{mm}" | "+m" => true,
+        other => other
+            .strip_prefix('(')
+            .and_then(|rest| rest.strip_suffix(')'))
+            .is_some_and(|members| members.bytes().all(|letter| letter == b'm')),
+    }
+}
+
+/// The number of `Value.signature`.
+const SIGNATURE: u32 = 15;

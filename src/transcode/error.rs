@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::wire::Malformed;
 use crate::qi::{
-    value::{SignatureError, Type},
+    value::{SignatureError, Type, codec::DecodeError},
     wire::ReadError,
 };
 
 /// Where in a message, in the names of protobuf: `names[2].value`.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FieldPath(String);
 
 /// Why a message of a client is not sent to the robot.
@@ -146,13 +146,13 @@ pub enum ResponseError {
         /// The field.
         path: FieldPath,
     },
-    /// An object that names a meta object which was not sent before.
-    #[error("{path}: no meta object was sent before with the number {number}")]
-    UnknownMetaObject {
+    /// An object that is none.
+    #[error("{path}: {problem}")]
+    Object {
         /// The field.
         path: FieldPath,
-        /// The number.
-        number: u32,
+        /// What is wrong with it.
+        problem: DecodeError,
     },
     /// Values nest deeper than is accepted.
     #[error("{path}: values nest deeper than {limit}")]
@@ -160,7 +160,7 @@ pub enum ResponseError {
         /// The field.
         path: FieldPath,
         /// The limit.
-        limit: u32,
+        limit: u16,
     },
     /// More values that take no byte than is accepted.
     #[error("{path}: more than {limit} values take no byte")]
@@ -181,6 +181,8 @@ pub enum ResponseError {
 }
 
 impl FieldPath {
+    pub(super) const EMPTY: Self = Self(String::new());
+
     /// The path as a text; empty for the message itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -198,7 +200,11 @@ impl FieldPath {
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "message" } else { &self.0 })
+        f.write_str(if self.0.is_empty() {
+            "message"
+        } else {
+            &self.0
+        })
     }
 }
 
@@ -251,7 +257,7 @@ impl RequestError {
 
     pub(super) fn argument(given: Given, taken: &Type) -> Self {
         Self::Argument {
-            path: FieldPath::default(),
+            path: FieldPath::EMPTY,
             given,
             taken: Taken::Type(taken.clone()),
         }
@@ -261,7 +267,7 @@ impl RequestError {
 impl From<Malformed> for RequestError {
     fn from(problem: Malformed) -> Self {
         Self::Malformed {
-            path: FieldPath::default(),
+            path: FieldPath::EMPTY,
             problem,
         }
     }
@@ -270,7 +276,7 @@ impl From<Malformed> for RequestError {
 impl From<SignatureError> for RequestError {
     fn from(problem: SignatureError) -> Self {
         Self::Signature {
-            path: FieldPath::default(),
+            path: FieldPath::EMPTY,
             problem,
         }
     }
@@ -283,7 +289,7 @@ impl Located for ResponseError {
             | Self::Bool { path, .. }
             | Self::Signature { path, .. }
             | Self::NoEncoding { path }
-            | Self::UnknownMetaObject { path, .. }
+            | Self::Object { path, .. }
             | Self::TooDeep { path, .. }
             | Self::TooManyEmpty { path, .. }
             | Self::TooLarge { path, .. } => Some(path),
@@ -301,7 +307,7 @@ impl ResponseError {
             | Self::Bool { path, .. }
             | Self::Signature { path, .. }
             | Self::NoEncoding { path }
-            | Self::UnknownMetaObject { path, .. }
+            | Self::Object { path, .. }
             | Self::TooDeep { path, .. }
             | Self::TooManyEmpty { path, .. }
             | Self::TooLarge { path, .. } => Some(path),
@@ -313,7 +319,16 @@ impl ResponseError {
 impl From<ReadError> for ResponseError {
     fn from(problem: ReadError) -> Self {
         Self::Read {
-            path: FieldPath::default(),
+            path: FieldPath::EMPTY,
+            problem,
+        }
+    }
+}
+
+impl From<DecodeError> for ResponseError {
+    fn from(problem: DecodeError) -> Self {
+        Self::Object {
+            path: FieldPath::EMPTY,
             problem,
         }
     }
@@ -322,7 +337,7 @@ impl From<ReadError> for ResponseError {
 impl From<SignatureError> for ResponseError {
     fn from(problem: SignatureError) -> Self {
         Self::Signature {
-            path: FieldPath::default(),
+            path: FieldPath::EMPTY,
             problem,
         }
     }

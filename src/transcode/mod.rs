@@ -67,17 +67,17 @@
 //! not UTF-8, floats that are not finite, integers beyond 2^53 and maps with keys other than texts
 //! have no JSON form, and a value that holds one of them comes with the exact arms.
 
-pub mod error;
-pub mod object;
-pub mod plan;
-pub mod request;
-pub mod response;
+mod error;
+mod object;
+mod plan;
+mod request;
+mod response;
 mod wire;
 
 pub use error::{FieldPath, Given, RequestError, ResponseError, Taken};
-pub use object::{ObjectSink, ObjectSource, UnknownObject};
-pub use request::{RequestContext, RequestPlan};
-pub use response::{Holds, ResponseContext, ResponsePlan};
+pub use object::{NoObjects, ObjectSink, ObjectSource, UnknownObject};
+pub use request::{RequestContext, RequestPlan, value_to_dynamic};
+pub use response::{Holds, ResponseContext, ResponsePlan, dynamic_to_value, typed_to_value};
 pub use wire::Malformed;
 
 /// How deep protobuf messages may nest in a request: the limit of every common protobuf runtime.

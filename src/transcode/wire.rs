@@ -208,10 +208,7 @@ impl<'a> Fields<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let taken = *self
-            .rest()
-            .first_chunk::<N>()
-            .ok_or(Malformed::Truncated)?;
+        let taken = *self.rest().first_chunk::<N>().ok_or(Malformed::Truncated)?;
         self.offset += N;
         Ok(taken)
     }

@@ -172,12 +172,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn json_tuple(
-        &mut self,
-        array: &[u8],
-        types: &[Type],
-        depth: u32,
-    ) -> Result<(), RequestError> {
+    fn json_tuple(&mut self, array: &[u8], types: &[Type], depth: u32) -> Result<(), RequestError> {
         let depth = deeper(depth)?;
         let mut types_left = types.iter();
         let mut count = 0;
@@ -228,7 +223,7 @@ impl Encoder<'_> {
             let entry = members
                 .find(name)
                 .ok_or_else(|| RequestError::MissingMember {
-                    path: FieldPath::default(),
+                    path: FieldPath::EMPTY,
                     name: name.clone(),
                 })?;
             self.json_member(name, entry, ty, depth)?;

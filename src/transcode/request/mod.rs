@@ -342,7 +342,7 @@ impl Encoder<'_> {
         self.objects.write(id, self.out).map_err(|_| {
             self.out.truncate(start);
             RequestError::UnknownObject {
-                path: FieldPath::default(),
+                path: FieldPath::EMPTY,
                 id: id.to_owned(),
             }
         })
@@ -402,7 +402,7 @@ impl Encoder<'_> {
 
     fn too_large(&self) -> RequestError {
         RequestError::TooLarge {
-            path: FieldPath::default(),
+            path: FieldPath::EMPTY,
             limit: self.limits.payload_bytes as usize,
         }
     }
@@ -428,6 +428,6 @@ fn deeper(depth: u32) -> Result<u32, RequestError> {
 
 fn no_encoding() -> RequestError {
     RequestError::NoEncoding {
-        path: FieldPath::default(),
+        path: FieldPath::EMPTY,
     }
 }

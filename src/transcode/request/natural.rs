@@ -31,7 +31,9 @@ impl Encoder<'_> {
             .wrappers(signature)
             .map_err(|error| error.within("signature"))?;
         if rest.is_empty() {
-            return self.untyped(arm, depth).map_err(|error| error.within(arm.field()));
+            return self
+                .untyped(arm, depth)
+                .map_err(|error| error.within(arm.field()));
         }
         let ty = Type::parse(rest, &self.limits)
             .map_err(|error| RequestError::from(error).within("signature"))?;
@@ -145,13 +147,18 @@ impl Encoder<'_> {
         for text in [name].into_iter().chain(names.iter().copied()) {
             if !is_name(text) {
                 return Err(RequestError::Name {
-                    path: FieldPath::default(),
+                    path: FieldPath::EMPTY,
                     name: text.to_owned(),
                 });
             }
         }
         let annotation = format!("<{name},{}>", names.join(","));
-        self.size(names.len().saturating_add(2).saturating_add(annotation.len()))?;
+        self.size(
+            names
+                .len()
+                .saturating_add(2)
+                .saturating_add(annotation.len()),
+        )?;
         self.out.u8(b'(');
         for _ in names {
             self.out.u8(b'm');

@@ -49,11 +49,7 @@ impl Encoder<'_> {
         .map_err(|error| error.within("key"))
     }
 
-    pub(super) fn scalar(
-        &mut self,
-        scalar: Scalar,
-        content: Wire<'_>,
-    ) -> Result<(), RequestError> {
+    pub(super) fn scalar(&mut self, scalar: Scalar, content: Wire<'_>) -> Result<(), RequestError> {
         match scalar {
             Scalar::Float => self.out.raw(&content.fixed32()?),
             Scalar::Double => self.out.raw(&content.fixed64()?),
@@ -89,18 +85,18 @@ impl Encoder<'_> {
             match (scalar, content) {
                 (Scalar::Float, Wire::Bytes(packed)) => count += self.block(packed, 4)?,
                 (Scalar::Double, Wire::Bytes(packed)) => count += self.block(packed, 8)?,
-                (Scalar::String | Scalar::Raw, _) | (_, Wire::Varint(_)) | (_, Wire::Fixed32(_)) | (_, Wire::Fixed64(_)) | (_, Wire::Group) => {
-                    self.scalar(scalar, content)
-                        .map_err(|error| error.at(count))?;
-                    count += 1;
-                }
-                (integer, Wire::Bytes(packed)) => {
+                (integer, Wire::Bytes(packed)) if is_packable(integer) => {
                     let mut numbers = Fields::new(packed);
                     while let Some(number) = numbers.next_packed()? {
                         self.integer(integer, number)
                             .map_err(|error| error.at(count))?;
                         count += 1;
                     }
+                }
+                (scalar, single) => {
+                    self.scalar(scalar, single)
+                        .map_err(|error| error.at(count))?;
+                    count += 1;
                 }
             }
             self.check_size()?;
@@ -113,7 +109,7 @@ impl Encoder<'_> {
     /// Packed numbers of `width` bytes, which are encoded alike on both sides. Gives how many.
     fn block(&mut self, packed: &[u8], width: usize) -> Result<usize, RequestError> {
         let bytes = packed.len();
-        if bytes % width != 0 {
+        if !bytes.is_multiple_of(width) {
             return Err(Malformed::Packed { bytes, width }.into());
         }
         self.out.raw(packed);
@@ -127,18 +123,22 @@ impl Encoder<'_> {
         let refuse = |given| RequestError::argument(given, &scalar_type(scalar));
         match scalar {
             Scalar::Bool => self.out.u8((varint != 0).into()),
-            Scalar::Int8 => self
-                .out
-                .i8(signed.try_into().map_err(|_| refuse(Given::Int(signed.into())))?),
-            Scalar::Int16 => self
-                .out
-                .i16(signed.try_into().map_err(|_| refuse(Given::Int(signed.into())))?),
-            Scalar::UInt8 => self
-                .out
-                .u8(unsigned.try_into().map_err(|_| refuse(Given::UInt(unsigned.into())))?),
-            Scalar::UInt16 => self
-                .out
-                .u16(unsigned.try_into().map_err(|_| refuse(Given::UInt(unsigned.into())))?),
+            Scalar::Int8 => self.out.i8(signed
+                .try_into()
+                .map_err(|_| refuse(Given::Int(signed.into())))?),
+            Scalar::Int16 => self.out.i16(
+                signed
+                    .try_into()
+                    .map_err(|_| refuse(Given::Int(signed.into())))?,
+            ),
+            Scalar::UInt8 => self.out.u8(unsigned
+                .try_into()
+                .map_err(|_| refuse(Given::UInt(unsigned.into())))?),
+            Scalar::UInt16 => self.out.u16(
+                unsigned
+                    .try_into()
+                    .map_err(|_| refuse(Given::UInt(unsigned.into())))?,
+            ),
             Scalar::Int32 => self.out.i32(signed),
             Scalar::UInt32 => self.out.u32(unsigned),
             Scalar::Int64 | Scalar::UInt64 => self.out.u64(varint),
@@ -148,4 +148,9 @@ impl Encoder<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether protobuf packs lists of the scalar.
+const fn is_packable(scalar: Scalar) -> bool {
+    !matches!(scalar, Scalar::String | Scalar::Raw)
 }

@@ -158,12 +158,7 @@ impl Encoder<'_> {
             })
     }
 
-    fn arm_of_type(
-        &mut self,
-        arm: &Arm<'_>,
-        ty: &Type,
-        depth: u32,
-    ) -> Result<(), RequestError> {
+    fn arm_of_type(&mut self, arm: &Arm<'_>, ty: &Type, depth: u32) -> Result<(), RequestError> {
         let refuse = || RequestError::argument(arm.given(), ty);
         match (ty, arm) {
             (Type::Unknown, _) => return Err(no_encoding()),
@@ -299,7 +294,7 @@ impl Encoder<'_> {
             return Ok(());
         }
         Err(RequestError::Argument {
-            path: FieldPath::default(),
+            path: FieldPath::EMPTY,
             given: Given::Members(given),
             taken: Taken::Members(taken),
         })

@@ -1,7 +1,13 @@
 //! The `json` arm: a `google.protobuf.Value`, on request.
 
-use super::{Decoder, ResponseError, text, wire};
-use crate::qi::value::{TupleType, Type};
+use super::{Decoder, ResponseError, text};
+use crate::{
+    qi::{
+        value::{TupleType, Type},
+        wire::{ReadError, Reader},
+    },
+    transcode::wire::{self, Length},
+};
 
 /// Why a value is not written as JSON.
 enum NotJson {
@@ -24,14 +30,14 @@ impl Decoder<'_, '_, '_> {
     /// is read nor written.
     pub(super) fn json_arm(&mut self) -> Result<bool, ResponseError> {
         let reader = self.reader.clone();
-        let (empty_left, depth_left) = (self.empty_left, self.depth_left);
+        let budgets = self.budgets;
         let start = self.out.len();
         let guess = self.reader.left();
         match self.json_nested(JSON, guess, Self::json_dynamic) {
             Ok(()) => Ok(true),
             Err(NotJson::NoForm) => {
                 self.reader = reader;
-                (self.empty_left, self.depth_left) = (empty_left, depth_left);
+                self.budgets = budgets;
                 self.out.truncate(start);
                 Ok(false)
             }
@@ -41,23 +47,23 @@ impl Decoder<'_, '_, '_> {
 
     fn json_dynamic(&mut self) -> Written {
         let limits = self.context.limits;
+        self.enter_dynamic()?;
         let ty = match text(self.reader.sized("a signature")?)? {
             "" => Type::Void,
             signature => Type::parse(signature, &limits)?,
         };
-        self.json_value(&ty)
+        self.json_value(&ty)?;
+        self.budgets.dynamics_left += 1;
+        Ok(())
     }
 
     /// The content of a `google.protobuf.Value`.
     fn json_value(&mut self, ty: &Type) -> Written {
-        self.depth_left = self
-            .depth_left
-            .checked_sub(1)
-            .ok_or_else(|| self.too_deep())?;
+        self.enter_value()?;
         let start = self.reader.offset();
         self.json_content(ty)?;
         self.charge_empty(start)?;
-        self.depth_left += 1;
+        self.budgets.depth_left += 1;
         Ok(())
     }
 
@@ -83,10 +89,9 @@ impl Decoder<'_, '_, '_> {
                 self.json_large(number, number as f64)?;
             }
             Type::Float => return self.json_number(|reader| Ok(f64::from(reader.f32()?))),
-            Type::Double => return self.json_number(|reader| Ok(reader.f64()?)),
+            Type::Double => return self.json_number(|reader| reader.f64()),
             Type::String => {
-                let text = self.json_text()?;
-                wire::put_bytes_field(self.out, 3, text.as_bytes());
+                return self.json_text(3);
             }
             Type::Dynamic => return self.json_dynamic(),
             Type::List(element) | Type::VarArgs(element) => return self.json_list(element),
@@ -108,7 +113,7 @@ impl Decoder<'_, '_, '_> {
 
     fn json_number(
         &mut self,
-        read: impl FnOnce(&mut super::Reader<'_>) -> Result<f64, super::ResponseError>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<f64, ReadError>,
     ) -> Written {
         let number = read(&mut self.reader)?;
         if !number.is_finite() {
@@ -127,8 +132,13 @@ impl Decoder<'_, '_, '_> {
         self.json_number(|_| Ok(number))
     }
 
-    fn json_text(&mut self) -> Result<&str, NotJson> {
-        std::str::from_utf8(self.reader.sized("a string")?).map_err(|_| NotJson::NoForm)
+    fn json_text(&mut self, number: u32) -> Written {
+        let bytes = self.reader.sized("a string")?;
+        if std::str::from_utf8(bytes).is_err() {
+            return Err(NotJson::NoForm);
+        }
+        wire::put_bytes_field(self.out, number, bytes);
+        Ok(())
     }
 
     fn json_list(&mut self, element: &Type) -> Written {
@@ -157,26 +167,21 @@ impl Decoder<'_, '_, '_> {
 
     /// The key of a member: a string, within dynamics or not.
     fn json_key(&mut self, ty: &Type) -> Written {
-        let limits = self.context.limits;
-        let mut left = limits.dynamic_depth;
+        let outside = self.budgets.dynamics_left;
         let mut is_text = *ty == Type::String;
         if !is_text && *ty != Type::Dynamic {
             return Err(NotJson::NoForm);
         }
         while !is_text {
-            left = left.checked_sub(1).ok_or_else(|| self.too_deep())?;
+            self.enter_dynamic()?;
             is_text = match self.reader.sized("a signature")? {
                 b"s" => true,
                 b"m" => false,
                 _ => return Err(NotJson::NoForm),
             };
         }
-        let bytes = self.reader.sized("a string")?;
-        if std::str::from_utf8(bytes).is_err() {
-            return Err(NotJson::NoForm);
-        }
-        wire::put_bytes_field(self.out, 1, bytes);
-        Ok(())
+        self.budgets.dynamics_left = outside;
+        self.json_text(1)
     }
 
     /// A struct as an object, a tuple as an array.
@@ -207,7 +212,7 @@ impl Decoder<'_, '_, '_> {
         body: impl FnOnce(&mut Self) -> Written,
     ) -> Written {
         wire::put_tag(self.out, number, wire::BYTES);
-        let length = wire::Length::begin(self.out, guess);
+        let length = Length::begin(self.out, guess);
         body(self)?;
         length.end(self.out);
         self.check_size()?;

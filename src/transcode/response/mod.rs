@@ -8,6 +8,8 @@ mod json;
 mod scalar;
 mod value;
 
+use bytes::Bytes;
+
 use super::{
     ResponseError,
     error::{FieldPath, Located as _},
@@ -17,7 +19,10 @@ use super::{
 };
 use crate::{
     qi::{
-        value::{ObjectEncoding, Signature, SignatureError, Type},
+        value::{
+            ObjectEncoding, Signature, SignatureError, Type,
+            codec::{self, DecodeContext, ReceivedMetaObjects},
+        },
         wire::{Limits, Reader},
     },
     schema::{Payload, Scalar},
@@ -35,6 +40,8 @@ pub struct ResponseContext<'a> {
     pub objects: &'a mut dyn ObjectSink,
     /// How objects are encoded on the robot's connection.
     pub encoding: ObjectEncoding,
+    /// The meta objects that came before on the connection; needed with `MetaObjectCache` only.
+    pub cache: Option<&'a mut ReceivedMetaObjects>,
     /// The sizes and depths that are accepted.
     pub limits: Limits,
     /// The largest message, in bytes. Names of members are repeated with each `Value`, so a
@@ -66,6 +73,7 @@ impl<'a> ResponseContext<'a> {
         Self {
             objects,
             encoding,
+            cache: None,
             limits,
             message_bytes: limits.payload_bytes as usize * 4,
             json: false,
@@ -100,7 +108,7 @@ impl ResponsePlan {
     /// [`ResponseError`]: the payload is not what was declared.
     pub fn to_protobuf(
         &self,
-        payload: &[u8],
+        payload: &Bytes,
         context: &mut ResponseContext<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), ResponseError> {
@@ -121,7 +129,7 @@ impl ResponsePlan {
     /// [`ResponseError::Undeclared`] if the type is another, and as [`Self::to_protobuf`].
     pub fn dynamic_to_protobuf(
         &self,
-        payload: &[u8],
+        payload: &Bytes,
         holds: Holds,
         context: &mut ResponseContext<'_>,
         out: &mut Vec<u8>,
@@ -142,7 +150,7 @@ impl ResponsePlan {
 ///
 /// [`ResponseError`]. After one, `out` is as long as before.
 pub fn dynamic_to_value(
-    dynamic: &[u8],
+    dynamic: &Bytes,
     context: &mut ResponseContext<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), ResponseError> {
@@ -155,7 +163,7 @@ pub fn dynamic_to_value(
 ///
 /// [`ResponseError`]. After one, `out` is as long as before.
 pub fn typed_to_value(
-    payload: &[u8],
+    payload: &Bytes,
     signature: &Signature,
     context: &mut ResponseContext<'_>,
     out: &mut Vec<u8>,
@@ -167,32 +175,45 @@ pub fn typed_to_value(
 
 /// One run of a plan.
 struct Decoder<'r, 'c, 'o> {
+    payload: &'r Bytes,
     reader: Reader<'r>,
     context: &'r mut ResponseContext<'c>,
     out: &'o mut Vec<u8>,
     /// How long `out` may become.
     limit: usize,
-    /// How many values may still take no byte.
-    empty_left: u32,
-    /// How many values may nest from here on.
-    depth_left: u32,
+    budgets: Budgets,
     /// Whether `Value`s shall be JSON.
     json: bool,
 }
 
+/// What is left of the limits.
+#[derive(Clone, Copy)]
+struct Budgets {
+    /// How many values may still take no byte.
+    empty_left: u32,
+    /// How many values may nest from here on.
+    depth_left: u16,
+    /// How many dynamics may.
+    dynamics_left: u16,
+}
+
 impl<'r, 'c, 'o> Decoder<'r, 'c, 'o> {
     fn run(
-        payload: &'r [u8],
+        payload: &'r Bytes,
         context: &'r mut ResponseContext<'c>,
         out: &'o mut Vec<u8>,
         body: impl FnOnce(&mut Self) -> Result<(), ResponseError>,
     ) -> Result<(), ResponseError> {
         let start = out.len();
         let mut decoder = Self {
+            payload,
             reader: Reader::new(payload),
             limit: start.saturating_add(context.message_bytes),
-            empty_left: context.limits.empty_elements,
-            depth_left: depth_limit(&context.limits),
+            budgets: Budgets {
+                empty_left: context.limits.empty_elements,
+                depth_left: context.limits.value_depth,
+                dynamics_left: context.limits.dynamic_depth,
+            },
             json: context.json,
             context,
             out,
@@ -337,7 +358,9 @@ impl<'r, 'c, 'o> Decoder<'r, 'c, 'o> {
             .as_ref()
             .is_some_and(|signature| *signature.ty() == Type::Dynamic)
         {
-            left = left.checked_sub(1).ok_or_else(|| self.too_deep())?;
+            left = left
+                .checked_sub(1)
+                .ok_or_else(|| too_deep(self.context.limits.dynamic_depth))?;
             signature = self.signature()?;
         }
         let sent = signature.as_ref().map_or(&Type::Void, Signature::ty);
@@ -387,35 +410,57 @@ impl<'r, 'c, 'o> Decoder<'r, 'c, 'o> {
         Ok(Some(Signature::parse_bytes(bytes, &self.context.limits)?))
     }
 
+    /// An `ObjectRef`. The null object has no id, and nobody is asked for one.
+    fn object(&mut self) -> Result<(), ResponseError> {
+        let rest = self.payload.slice(self.reader.offset()..);
+        let context = DecodeContext {
+            encoding: self.context.encoding,
+            cache: self.context.cache.as_deref_mut(),
+            limits: self.context.limits,
+        };
+        let mut decoder = codec::Decoder::new(&rest, context);
+        let reference = decoder.object()?;
+        self.reader.take(decoder.reader().offset(), "an object")?;
+        if !reference.is_null() {
+            let id = self.context.objects.adopt(reference);
+            wire::put_bytes_field(self.out, 1, id.as_bytes());
+        }
+        Ok(())
+    }
+
     /// Counts a value that began at `start` if it took no byte.
     fn charge_empty(&mut self, start: usize) -> Result<(), ResponseError> {
         if self.reader.offset() == start {
-            self.empty_left =
-                self.empty_left
-                    .checked_sub(1)
-                    .ok_or_else(|| ResponseError::TooManyEmpty {
-                        path: FieldPath::default(),
-                        limit: self.context.limits.empty_elements,
-                    })?;
+            let left = self.budgets.empty_left.checked_sub(1);
+            self.budgets.empty_left = left.ok_or(ResponseError::TooManyEmpty {
+                path: FieldPath::EMPTY,
+                limit: self.context.limits.empty_elements,
+            })?;
         }
+        Ok(())
+    }
+
+    fn enter_value(&mut self) -> Result<(), ResponseError> {
+        let left = self.budgets.depth_left.checked_sub(1);
+        self.budgets.depth_left = left.ok_or_else(|| too_deep(self.context.limits.value_depth))?;
+        Ok(())
+    }
+
+    fn enter_dynamic(&mut self) -> Result<(), ResponseError> {
+        let left = self.budgets.dynamics_left.checked_sub(1);
+        self.budgets.dynamics_left =
+            left.ok_or_else(|| too_deep(self.context.limits.dynamic_depth))?;
         Ok(())
     }
 
     fn check_size(&self) -> Result<(), ResponseError> {
         if self.out.len() > self.limit {
             return Err(ResponseError::TooLarge {
-                path: FieldPath::default(),
+                path: FieldPath::EMPTY,
                 limit: self.context.message_bytes,
             });
         }
         Ok(())
-    }
-
-    fn too_deep(&self) -> ResponseError {
-        ResponseError::TooDeep {
-            path: FieldPath::default(),
-            limit: depth_limit(&self.context.limits),
-        }
     }
 }
 
@@ -426,11 +471,6 @@ enum Zero {
     LeftOut,
     /// It has presence, or stands in a list or map.
     Written,
-}
-
-/// How many values may nest in one another, those that a signature tells and dynamics together.
-fn depth_limit(limits: &Limits) -> u32 {
-    u32::from(limits.signature_depth) + u32::from(limits.dynamic_depth)
 }
 
 /// Whether an argument of type `sent` can stand in the field.
@@ -445,9 +485,16 @@ fn undeclared(declared: &dyn std::fmt::Display, sent: Option<&Signature>) -> Res
     }
 }
 
+const fn too_deep(limit: u16) -> ResponseError {
+    ResponseError::TooDeep {
+        path: FieldPath::EMPTY,
+        limit,
+    }
+}
+
 fn no_encoding() -> ResponseError {
     ResponseError::NoEncoding {
-        path: FieldPath::default(),
+        path: FieldPath::EMPTY,
     }
 }
 

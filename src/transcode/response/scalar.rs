@@ -1,6 +1,15 @@
-//! Numbers, texts, bytes and objects.
+//! Numbers, texts and bytes.
 
-use super::{Decoder, FieldPath, Located as _, ResponseError, Scalar, Zero, wire};
+use std::borrow::Cow;
+
+use super::{Decoder, ResponseError, Zero};
+use crate::{
+    schema::Scalar,
+    transcode::{
+        error::{FieldPath, Located as _},
+        wire,
+    },
+};
 
 impl Decoder<'_, '_, '_> {
     pub(super) fn scalar(
@@ -67,9 +76,7 @@ impl Decoder<'_, '_, '_> {
             }),
             integer => self.nested(number, count, |decoder| {
                 (0..count).try_for_each(|index| {
-                    let content = decoder
-                        .integer(integer)
-                        .map_err(|error| error.at(index))?;
+                    let content = decoder.integer(integer).map_err(|error| error.at(index))?;
                     wire::put_varint(decoder.out, content);
                     Ok(())
                 })
@@ -87,7 +94,7 @@ impl Decoder<'_, '_, '_> {
     /// A string, with U+FFFD for what is not UTF-8.
     fn string(&mut self, number: u32, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
-        if matches!(text, std::borrow::Cow::Owned(_)) {
+        if matches!(text, Cow::Owned(_)) {
             self.context.replaced_strings += 1;
         }
         wire::put_bytes_field(self.out, number, text.as_bytes());
@@ -118,7 +125,7 @@ impl Decoder<'_, '_, '_> {
             0 => Ok(false),
             1 => Ok(true),
             byte => Err(ResponseError::Bool {
-                path: FieldPath::default(),
+                path: FieldPath::EMPTY,
                 byte,
             }),
         }

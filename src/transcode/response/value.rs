@@ -1,9 +1,10 @@
 //! `qi.gateway.v1.Value`.
 
-use super::{Decoder, Located as _, ResponseError, no_encoding, text, wire};
+use super::{Decoder, ResponseError, Zero, no_encoding, text};
 use crate::{
     qi::value::{TupleType, Type},
     schema::Scalar,
+    transcode::{error::Located as _, wire},
 };
 
 impl Decoder<'_, '_, '_> {
@@ -22,24 +23,28 @@ impl Decoder<'_, '_, '_> {
 
     fn exact(&mut self) -> Result<(), ResponseError> {
         let limits = self.context.limits;
-        let mut left = limits.dynamic_depth;
+        let outside = self.budgets.dynamics_left;
         let mut wrappers = String::new();
         loop {
-            let signature = text(self.reader.sized("a signature")?)?;
-            let (ty, signature) = match signature {
+            self.enter_dynamic()?;
+            let signature = match text(self.reader.sized("a signature")?)? {
                 // The empty dynamic: void (section 7).
-                "" => (Type::Void, "v"),
-                other => (Type::parse(other, &limits)?, other),
+                "" => "v",
+                other => other,
             };
+            let ty = Type::parse(signature, &limits)?;
             if ty == Type::Dynamic {
-                left = left.checked_sub(1).ok_or_else(|| self.too_deep())?;
                 wrappers.push_str(signature);
-            } else if wrappers.is_empty() {
-                return self.typed(&ty, signature);
+                continue;
+            }
+            if wrappers.is_empty() {
+                self.typed(&ty, signature)?;
             } else {
                 wrappers.push_str(signature);
-                return self.typed(&ty, &wrappers);
+                self.typed(&ty, &wrappers)?;
             }
+            self.budgets.dynamics_left = outside;
+            return Ok(());
         }
     }
 
@@ -62,14 +67,11 @@ impl Decoder<'_, '_, '_> {
 
     /// The arm of a value.
     fn value(&mut self, ty: &Type) -> Result<StringArm, ResponseError> {
-        self.depth_left = self
-            .depth_left
-            .checked_sub(1)
-            .ok_or_else(|| self.too_deep())?;
+        self.enter_value()?;
         let start = self.reader.offset();
         let arm = self.arm(ty)?;
         self.charge_empty(start)?;
-        self.depth_left += 1;
+        self.budgets.depth_left += 1;
         Ok(arm)
     }
 
@@ -86,10 +88,10 @@ impl Decoder<'_, '_, '_> {
             Type::UInt16 => self.integer_arm(4, Scalar::UInt16)?,
             Type::UInt32 => self.integer_arm(4, Scalar::UInt32)?,
             Type::UInt64 => self.integer_arm(4, Scalar::UInt64)?,
-            Type::Float => self.scalar(Scalar::Float, 5, super::Zero::Written)?,
-            Type::Double => self.scalar(Scalar::Double, 6, super::Zero::Written)?,
+            Type::Float => self.scalar(Scalar::Float, 5, Zero::Written)?,
+            Type::Double => self.scalar(Scalar::Double, 6, Zero::Written)?,
             Type::String => return self.string_arm(),
-            Type::Raw => self.scalar(Scalar::Raw, 8, super::Zero::Written)?,
+            Type::Raw => self.scalar(Scalar::Raw, 8, Zero::Written)?,
             // A dynamic here is a member: `member` reads it.
             Type::Dynamic => self.dynamic()?,
             Type::Object => self.nested(12, 0, Self::object)?,
@@ -103,7 +105,7 @@ impl Decoder<'_, '_, '_> {
     }
 
     fn integer_arm(&mut self, number: u32, scalar: Scalar) -> Result<(), ResponseError> {
-        self.scalar(scalar, number, super::Zero::Written)
+        self.scalar(scalar, number, Zero::Written)
     }
 
     fn string_arm(&mut self) -> Result<StringArm, ResponseError> {

@@ -175,7 +175,10 @@ mod tests {
             while batch.left() > 0 {
                 let mut slices = [IoSlice::new(&[]); PIECES];
                 let (count, bytes) = batch.next(&mut slices);
-                let all = slices[..count].concat();
+                let all: Vec<u8> = slices[..count]
+                    .iter()
+                    .flat_map(|slice| slice.iter().copied())
+                    .collect();
                 assert_eq!(all.len(), bytes);
                 let taken = bytes.min(step);
                 written.extend_from_slice(&all[..taken]);

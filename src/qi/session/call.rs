@@ -7,8 +7,14 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{CallError, Connection, SendError, event::STRING_PREFIX, state::Answer};
-use crate::qi::wire::{Flags, Kind, MessageId, Reader};
+use super::{CallError, Connection, SendError, state::Answer};
+use crate::qi::{
+    value::{
+        Value,
+        codec::{DecodeContext, Decoder},
+    },
+    wire::{Flags, Kind, MessageId},
+};
 
 /// What a call returned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,7 +58,7 @@ impl Call {
     /// Gives up the answer without cancelling the call.
     pub fn detach(mut self) {
         if let Progress::Waiting(id) = std::mem::replace(&mut self.progress, Progress::Finished) {
-            self.connection.with_state(|state| state.forget(id));
+            drop(self.connection.with_state(|state| state.forget(id)));
         }
     }
 }
@@ -85,7 +91,7 @@ impl Future for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if let Progress::Waiting(id) = self.progress {
-            self.connection.with_state(|state| state.abandon(id));
+            drop(self.connection.with_state(|state| state.abandon(id)));
         }
     }
 }
@@ -107,14 +113,20 @@ impl Reply {
 
 /// The text of an error answer, which in practice is a dynamic that holds a string; anything else
 /// is described (section 12.1).
-pub(super) fn error_text(payload: &[u8]) -> String {
-    let mut reader = Reader::new(payload);
-    let text = match reader.take(STRING_PREFIX.len(), "a signature") {
-        Ok(prefix) if prefix == STRING_PREFIX => reader.sized("an error text").ok(),
-        _ => None,
+pub(super) fn error_text(payload: &Bytes) -> String {
+    let mut decoder = Decoder::new(payload, DecodeContext::default());
+    let Ok(dynamic) = decoder.dynamic() else {
+        return format!("an error that cannot be read, of {} bytes", payload.len());
     };
-    match text {
-        Some(text) => String::from_utf8_lossy(text).into_owned(),
-        None => format!("an error without a text, of {} bytes", payload.len()),
+    if let Some(text) = Value::Dynamic(Box::new(dynamic.clone())).to_text() {
+        return text;
     }
+    let mut text = format!("{:?}", dynamic.value.unwrapped());
+    if let Some((end, _)) = text.char_indices().nth(DESCRIPTION_CHARS) {
+        text.truncate(end);
+    }
+    text
 }
+
+/// How much of an error without a text is described, in characters.
+const DESCRIPTION_CHARS: usize = 200;

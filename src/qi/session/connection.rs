@@ -17,7 +17,8 @@ use tokio::{
 };
 
 use super::{
-    Call, Capabilities, CloseReason, ConnectionId, ConnectionLimits, Dispatch, EventSink, SendError,
+    Call, Capabilities, CloseReason, ConnectionId, ConnectionLimits, Dispatch, EventSink,
+    SendError,
     driver::Driver,
     framed::Framed,
     signal::Registration,
@@ -331,8 +332,9 @@ pub struct Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         if let Some(route) = self.route {
-            self.connection
-                .with_state(|state| state.unsubscribe(self.address, route));
+            let unsubscribe = |state: &mut State| state.unsubscribe(self.address, route);
+            // Dropped here, outside of the lock: a sink may own what comes back for it.
+            drop(self.connection.with_state(unsubscribe));
         }
     }
 }

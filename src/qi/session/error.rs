@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::qi::wire::FrameError;
+use crate::qi::{value::codec::DecodeError, wire::FrameError};
 
 /// Why nothing was sent. The peer has not seen a byte of it, so it is safe to try again.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -54,12 +54,12 @@ pub enum CallError {
     #[error("the call was cancelled")]
     Canceled,
     /// The peer answered with what is no value of the expected type.
-    #[error("the answer is no {expected}: {reason}")]
+    #[error("the answer is no {expected}: {source}")]
     Malformed {
         /// What was expected.
         expected: &'static str,
         /// What is wrong with it.
-        reason: String,
+        source: DecodeError,
     },
 }
 

@@ -69,7 +69,7 @@ pub fn error_payload(text: &str) -> Bytes {
 }
 
 /// What a dynamic begins with that holds a string: the length of its signature and `s`.
-pub(super) const STRING_PREFIX: [u8; 5] = [1, 0, 0, 0, b's'];
+const STRING_PREFIX: [u8; 5] = [1, 0, 0, 0, b's'];
 
 /// How long the text of an error that we send may be, in bytes: far more than anyone reads.
 const MAX_ERROR_BYTES: usize = 64 * 1024;

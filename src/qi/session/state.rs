@@ -86,6 +86,11 @@ pub(super) struct Answer {
     pub(super) payload: Bytes,
 }
 
+/// What a call leaves behind: to be dropped after the lock around the state is released, since
+/// what is in it may come back for the lock.
+#[must_use]
+pub(super) struct Forgotten(Option<Pending>);
+
 /// Names a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct RouteId(u64);
@@ -224,9 +229,10 @@ impl State {
 
     /// Forgets a call. If it is still waiting, the peer is asked to cancel it where it can, and its
     /// answer will be ignored (section 12.5).
-    pub(super) fn abandon(&mut self, id: MessageId) {
-        let Some(Pending::Waiting { address, .. }) = self.pending.remove(&id) else {
-            return;
+    pub(super) fn abandon(&mut self, id: MessageId) -> Forgotten {
+        let forgotten = self.forget(id);
+        let Some(Pending::Waiting { address, .. }) = forgotten.0 else {
+            return forgotten;
         };
         if self.cancelable && matches!(self.life, Life::Open) {
             // Not refused when the queue is full: each call pays for its cancel, and their number
@@ -236,11 +242,12 @@ impl State {
             let cancel = Message::new(Kind::Cancel, self.fresh_id(), address, payload);
             self.push(cancel);
         }
+        forgotten
     }
 
     /// Forgets a call and lets it run.
-    pub(super) fn forget(&mut self, id: MessageId) {
-        self.pending.remove(&id);
+    pub(super) fn forget(&mut self, id: MessageId) -> Forgotten {
+        Forgotten(self.pending.remove(&id))
     }
 
     /// Routes the events of a signal to a sink. Fails with the sink when the connection is over.
@@ -259,14 +266,19 @@ impl State {
         Ok(id)
     }
 
-    /// Ends a route.
-    pub(super) fn unsubscribe(&mut self, address: Address, id: RouteId) {
-        if let Some(routes) = self.routes.get_mut(&address) {
-            routes.retain(|route| route.id != id);
-            if routes.is_empty() {
-                self.routes.remove(&address);
-            }
+    /// Ends a route and gives its sink back.
+    pub(super) fn unsubscribe(
+        &mut self,
+        address: Address,
+        id: RouteId,
+    ) -> Option<Arc<dyn EventSink>> {
+        let routes = self.routes.get_mut(&address)?;
+        let at = routes.iter().position(|route| route.id == id)?;
+        let route = routes.remove(at);
+        if routes.is_empty() {
+            self.routes.remove(&address);
         }
+        Some(route.sink)
     }
 
     /// Takes a message of the peer.

@@ -9,6 +9,7 @@ Prints `ready URL` once everything is registered. Ends with its standard input.
 """
 
 import argparse
+import pprint
 import threading
 import time
 
@@ -147,7 +148,7 @@ class Typed:
 def echo():
     def function(self, value):
         """Returns its argument."""
-        self._seen = repr(value)
+        self._seen = pprint.pformat(value, width=1000)  # maps sorted by key
         return value
     return function
 

@@ -77,6 +77,33 @@ async fn grpcurl_and_buf_call_through_reflection() {
     buf(&["--version"]).await.success();
 }
 
+/// What the tests of the demo rely on: comments reach grpcurl through reflection.
+#[tokio::test]
+async fn grpcurl_describes_with_comments() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("api.binpb");
+    let build = [
+        "build",
+        "--as-file-descriptor-set",
+        "--output",
+        file.to_str().unwrap(),
+    ];
+    buf(&build).await.success();
+    let server = Server::describing(&std::fs::read(file).unwrap()).await;
+    let describe = [
+        "-plaintext",
+        &server.address,
+        "describe",
+        "qi.gateway.v1.EventInfo",
+    ];
+    let described = grpcurl(&describe).await.success();
+    assert!(
+        described.contains("// What a stream tells of each event"),
+        "{described}"
+    );
+    assert!(described.contains("uint64 sequence = 1;"), "{described}");
+}
+
 #[tokio::test]
 async fn grpc_clients_call_through_reflection() {
     let server = Server::start().await;
@@ -116,10 +143,15 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::describing(tonic_health::pb::FILE_DESCRIPTOR_SET).await
+    }
+
+    /// A server whose reflection service knows these descriptors.
+    async fn describing(descriptors: &[u8]) -> Self {
         let (health, health_service) = tonic_health::server::health_reporter();
         let described = || {
             tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(descriptors)
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -98,6 +98,11 @@ impl GrpcClient {
         self.peer.request(json!({"op": "refresh"})).await;
     }
 
+    async fn cancel(&self, answers: &Answers<'_>) {
+        let command = json!({"op": "cancel", "call": answers.id()});
+        self.peer.request(command).await;
+    }
+
     fn reply(&self, mut answer: Value) -> Reply {
         let Some(code) = answer["code"].as_str().map(str::to_owned) else {
             // The client could not make the call: no reflection, no such method, a bad request.
@@ -140,6 +145,11 @@ impl PendingReply<'_> {
         self.client.reply(self.answers.next().await)
     }
 
+    /// Cancels the call.
+    pub(crate) async fn cancel(&self) {
+        self.client.cancel(&self.answers).await;
+    }
+
     /// The reply if it is there already or comes in that time.
     pub(crate) async fn reply_within(&self, timeout: Duration) -> Option<Reply> {
         let answer = self.answers.next_within(timeout).await?;
@@ -164,6 +174,16 @@ impl GrpcStream<'_> {
         answer["response"].take()
     }
 
+    /// The next message if one comes in that time.
+    ///
+    /// # Panics
+    /// When the stream ends instead.
+    pub(crate) async fn message_within(&self, timeout: Duration) -> Option<Value> {
+        let mut answer = self.answers.next_within(timeout).await?;
+        assert!(answer.get("response").is_some(), "{answer}");
+        Some(answer["response"].take())
+    }
+
     /// How the stream ended.
     ///
     /// # Panics
@@ -174,8 +194,7 @@ impl GrpcStream<'_> {
 
     /// Cancels the stream and waits for its end.
     pub(crate) async fn cancel(self) {
-        let command = json!({"op": "cancel", "stream": self.answers.id()});
-        self.client.peer.request(command).await;
+        self.client.cancel(&self.answers).await;
         while self.answers.next().await.get("code").is_none() {}
     }
 }

@@ -25,13 +25,11 @@ impl Peers {
     /// # Panics
     /// When the machine lacks what it takes, with a message that says what.
     pub(crate) fn provision() -> Self {
-        static PEERS: OnceLock<Peers> = OnceLock::new();
-        PEERS
-            .get_or_init(|| match install() {
-                Ok(root) => Self { root },
-                Err(why) => panic!("the tests cannot install their peers: {why}"),
-            })
-            .clone()
+        static PEERS: OnceLock<Result<Peers, String>> = OnceLock::new();
+        match PEERS.get_or_init(|| install().map(|root| Self { root })) {
+            Ok(peers) => peers.clone(),
+            Err(why) => panic!("the tests cannot install their peers: {why}"),
+        }
     }
 
     /// Python with libqi and grpcio.

@@ -14,7 +14,7 @@ const FORM = { longs: String, enums: String, bytes: String, defaults: true, oneo
 const address = process.argv[2];
 const credentials = grpc.credentials.createInsecure();
 const reflection = new GrpcReflection(address, credentials, {}, 'v1');
-const streams = new Map();
+const calls = new Map();
 let definitions = new Map();
 
 function answer(command, fields) {
@@ -51,25 +51,29 @@ async function prepare(command) {
 
 async function unary(command) {
   const { client, method, metadata, options } = await prepare(command);
-  client[method](command.request ?? {}, metadata, options, (error, response) => {
+  const call = client[method](command.request ?? {}, metadata, options, (error, response) => {
+    calls.delete(command.id);
     if (error) answer(command, { code: codeName(error.code), message: error.details });
     else answer(command, { code: 'OK', message: '', response });
   });
+  calls.set(command.id, call);
 }
 
 async function stream(command) {
   const { client, method, metadata, options } = await prepare(command);
   const call = client[method](command.request ?? {}, metadata, options);
-  streams.set(command.id, call);
+  calls.set(command.id, call);
   call.on('metadata', (headers) => answer(command, { headers: headers.getMap() }));
   call.on('data', (response) => answer(command, { response }));
   call.on('error', () => {}); // the status says it
-  call.on('status', (status) =>
-    answer(command, { code: codeName(status.code), message: status.details }));
+  call.on('status', (status) => {
+    calls.delete(command.id);
+    answer(command, { code: codeName(status.code), message: status.details });
+  });
 }
 
 async function cancel(command) {
-  streams.get(command.stream).cancel();
+  calls.get(command.call).cancel();
   answer(command, {});
 }
 

@@ -8,7 +8,7 @@ Prints `ready HOST:PORT`, then reads one JSON command a line and answers with JS
         -> {"code", "message", "response", "details"}
     {"op": "stream", ...the same}
         -> {"headers"}, then {"response"} for every message, then {"code", "message", "details"}
-    {"op": "cancel", "stream": id}         ends a stream
+    {"op": "cancel", "call": id}           cancels a call or stream
     {"op": "services"}                     -> {"services": [names]}
     {"op": "refresh"}                      forgets every schema; -> {}
 
@@ -41,7 +41,7 @@ class Client:
         self.channel = grpc.insecure_channel(address, options=[
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
         self.schema_lock = threading.Lock()
-        self.streams = {}
+        self.calls = {}
         self.refresh()
 
     def refresh(self):
@@ -76,7 +76,8 @@ class Client:
             else call(request, **options)
 
     def unary(self, command):
-        self.start(command).add_done_callback(lambda rpc: self.finish_unary(command, rpc))
+        rpc = self.calls[command["id"]] = self.start(command)
+        rpc.add_done_callback(lambda rpc: self.finish_unary(command, rpc))
 
     def finish_unary(self, command, rpc):
         try:
@@ -86,10 +87,11 @@ class Client:
             answer(command, **fields)
         except Exception as error:
             refuse(command, error)
+        finally:
+            del self.calls[command["id"]]
 
     def stream(self, command):
-        rpc = self.start(command)
-        self.streams[command["id"]] = rpc
+        rpc = self.calls[command["id"]] = self.start(command)
         threading.Thread(target=self.read_stream, args=(command, rpc), daemon=True).start()
 
     def read_stream(self, command, rpc):
@@ -98,15 +100,17 @@ class Client:
             for message in rpc:
                 answer(command, response=self.to_json(message))
         except grpc.RpcError:
-            pass
+            pass  # its status is the last answer
         except Exception as error:
             rpc.cancel()
             refuse(command, error)
             return
+        finally:
+            del self.calls[command["id"]]
         answer(command, **end_of(rpc))
 
     def cancel(self, command):
-        self.streams[command["stream"]].cancel()
+        self.calls[command["call"]].cancel()
         answer(command)
 
     def services(self, command):

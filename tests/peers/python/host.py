@@ -3,11 +3,13 @@
 Prints `ready URL` once everything is registered. Ends with its standard input.
 
     Typed      echoes a value of every type that a signature can name; signals and properties of
-               several types; `seen()` tells how Python saw the last argument
+               several types; objects; `seen()` tells how Python saw the last argument
     Plain      a Python object without declared types, as tutorials write them
     Slow       methods that take time, some of which can be cancelled
 """
 
+import argparse
+import pprint
 import threading
 import time
 
@@ -30,7 +32,6 @@ ECHOES = {
     "echoString": "s",
     "echoRaw": "r",
     "echoDynamic": "m",
-    "echoObject": "o",
     "echoStrings": "[s]",
     "echoFloats": "[f]",
     "echoTable": "[[i]]",
@@ -68,6 +69,18 @@ def method(name, parameters, returned):
         function.__qi_return_signature__ = returned
         return function
     return declare
+
+
+class Tool:
+    """What `Typed.makeTool` returns."""
+
+    def __init__(self, label):
+        self._label = label
+
+    @method("name", "()", "s")
+    def name(self):
+        """The name that the tool was made with."""
+        return self._label
 
 
 class Typed:
@@ -121,15 +134,27 @@ class Typed:
         getattr(self, name)(*values)
 
 
-def echo(signature):
+    @method("makeTool", "(s)", "o")
+    def make_tool(self, name):
+        """A new object with the method name()."""
+        return Tool(name)
+
+    @method("nameOf", "(o)", "s")
+    def name_of(self, tool):
+        """What name() of that object returns."""
+        return tool.name()
+
+
+def echo():
     def function(self, value):
-        self._seen = repr(value)
+        """Returns its argument."""
+        self._seen = pprint.pformat(value, width=1000)  # maps sorted by key
         return value
     return function
 
 
 for _name, _signature in ECHOES.items():
-    setattr(Typed, _name, method(_name, "(%s)" % _signature, _signature)(echo(_signature)))
+    setattr(Typed, _name, method(_name, "(%s)" % _signature, _signature)(echo()))
 
 
 class Plain:
@@ -137,7 +162,7 @@ class Plain:
         self.onNews = qi.Signal()
 
     def reverse(self, values):
-        """The values of a list, the last one first."""
+        """Turns a list around."""
         return list(reversed(values))
 
     def greet(self, name, times):
@@ -158,6 +183,21 @@ class Slow:
     def __init__(self):
         self._changed = threading.Condition()
         self._started = self._canceled = 0
+        self._released = False
+
+    @method("hold", "(d)", "b")
+    def hold(self, seconds):
+        """Blocks its thread until `release`, and returns true; false after `seconds`."""
+        self._note_start()
+        with self._changed:
+            return self._changed.wait_for(lambda: self._released, seconds)
+
+    @method("release", "()", "v")
+    def release(self):
+        """Ends every `hold`."""
+        with self._changed:
+            self._released = True
+            self._changed.notify_all()
 
     @method("sleep", "(d)", "d")
     def sleep(self, seconds):
@@ -201,7 +241,7 @@ class Slow:
 
     @method("awaitStarted", "(id)", "b")
     def await_started(self, count, seconds):
-        """Returns true once `count` calls of `sleep` and `wait` have begun, false after `seconds`."""
+        """Returns true once `count` calls of `hold`, `sleep` and `wait` have begun, false after `seconds`."""
         with self._changed:
             return self._changed.wait_for(lambda: self._started >= count, seconds)
 
@@ -218,10 +258,13 @@ class Slow:
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listen", default="tcp://127.0.0.1:0")
+    options = parser.parse_args()
     stdio.claim_stdout()
     qi.logging.setLevel(qi.logging.WARNING)
     session = qi.Session()
-    session.listenStandalone("tcp://127.0.0.1:0")
+    session.listenStandalone(options.listen)
     for service in (Typed(), Plain(), Slow()):
         session.registerService(type(service).__name__, service)
     stdio.say("ready %s" % session.endpoints()[0])

@@ -24,7 +24,8 @@ class Extra:
 
     @qi.bind(returnType=qi.Void, paramsType=[])
     def hang(self):
-        """Never answers."""
+        """Emits onPing(-1) and never answers."""
+        self.onPing(-1)
         threading.Event().wait()
 
 

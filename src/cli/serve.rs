@@ -1,6 +1,6 @@
 //! `qi-grpc-gateway serve`
 
-use std::net::SocketAddr;
+use std::{io::ErrorKind, net::SocketAddr};
 
 use clap::Args;
 
@@ -41,14 +41,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 pub(super) async fn bind(config: Config) -> Result<App, Failure> {
     App::bind(config).await.map_err(|error| {
         let failure = Failure::new(&error);
-        match error {
-            GatewayServerError::Listen { source, .. }
-                if source.kind() == std::io::ErrorKind::AddrInUse =>
-            {
-                failure.hint("Another program listens there; choose another address with --listen.")
-            }
-            GatewayServerError::Listen { .. } | GatewayServerError::Serve(_) => failure,
+        if matches!(&error, GatewayServerError::Listen { source, .. }
+            if source.kind() == ErrorKind::AddrInUse)
+        {
+            return failure.hint("Another program listens there; choose another with --listen.");
         }
+        failure
     })
 }
 

@@ -164,7 +164,7 @@ impl HttpBody for EventBody {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(delivery)) => {
                 let (first, rest) = frames(delivery);
-                this.frames.extend(rest);
+                this.frames.extend(rest.into_iter().flatten());
                 Poll::Ready(Some(Ok(Frame::data(first))))
             }
             Poll::Ready(Err(end)) => {

@@ -1,8 +1,14 @@
 //! Turns a value of one type into one of another, as libqi does (protocol text, section 16).
 
+mod number;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use super::{Annotation, Dynamic, Signature, TupleType, Type, Value};
+use number::{is_number, number};
 
 /// Why a value cannot become one of another type.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -150,10 +156,6 @@ fn both_maps(from: &Type, to: &Type) -> bool {
     entry(from).is_some() && entry(to).is_some()
 }
 
-fn is_number(ty: &Type) -> bool {
-    *ty == Type::Bool || ty.fixed_bytes().is_some()
-}
-
 fn from_list(
     items: &[Value],
     element: &Type,
@@ -297,94 +299,6 @@ fn entry(ty: &Type) -> Option<(&Type, &Type)> {
     }
 }
 
-/// Every number of the protocol, exactly.
-#[derive(Clone, Copy)]
-enum Number {
-    Integer(i128),
-    Real(f64),
-}
-
-/// How far from 0 and 1 libqi takes a floating point number for a boolean.
-const BOOL_TOLERANCE: f64 = 0.01;
-
-fn number(value: &Value, from: &Type, to: &Type) -> Result<Value, ConvertError> {
-    let number = match (from, value) {
-        (Type::Bool, Value::Bool(b)) => Number::Integer((*b).into()),
-        (Type::Int8, Value::Int8(n)) => Number::Integer((*n).into()),
-        (Type::UInt8, Value::UInt8(n)) => Number::Integer((*n).into()),
-        (Type::Int16, Value::Int16(n)) => Number::Integer((*n).into()),
-        (Type::UInt16, Value::UInt16(n)) => Number::Integer((*n).into()),
-        (Type::Int32, Value::Int32(n)) => Number::Integer((*n).into()),
-        (Type::UInt32, Value::UInt32(n)) => Number::Integer((*n).into()),
-        (Type::Int64, Value::Int64(n)) => Number::Integer((*n).into()),
-        (Type::UInt64, Value::UInt64(n)) => Number::Integer((*n).into()),
-        (Type::Float, Value::Float(n)) => Number::Real((*n).into()),
-        (Type::Double, Value::Double(n)) => Number::Real(*n),
-        _ => return Err(refused(from, to)),
-    };
-    let out_of_range = ConvertError::OutOfRange { to: to.kind_name() };
-    let converted = match to {
-        Type::Bool => number.truth().map(Value::Bool),
-        Type::Int8 => number.signed().map(Value::Int8),
-        Type::UInt8 => number.unsigned().map(Value::UInt8),
-        Type::Int16 => number.signed().map(Value::Int16),
-        Type::UInt16 => number.unsigned().map(Value::UInt16),
-        Type::Int32 => number.signed().map(Value::Int32),
-        Type::UInt32 => number.unsigned().map(Value::UInt32),
-        Type::Int64 => number.signed().map(Value::Int64),
-        Type::UInt64 => number.unsigned().map(Value::UInt64),
-        Type::Float => number.float().map(Value::Float),
-        Type::Double => Some(Value::Double(number.double())),
-        _ => return Err(refused(from, to)),
-    };
-    converted.ok_or(out_of_range)
-}
-
-impl Number {
-    fn truth(self) -> Option<bool> {
-        match self {
-            Self::Integer(0) => Some(false),
-            Self::Integer(1) => Some(true),
-            Self::Real(n) if n.abs() <= BOOL_TOLERANCE => Some(false),
-            Self::Real(n) if (n - 1.0).abs() <= BOOL_TOLERANCE => Some(true),
-            _ => None,
-        }
-    }
-
-    fn signed<T: TryFrom<i128>>(self) -> Option<T> {
-        match self {
-            Self::Integer(n) => n.try_into().ok(),
-            Self::Real(n) if n.is_nan() => None,
-            // Toward zero; what is beyond 128 bits stops at their ends, which fit nowhere.
-            Self::Real(n) => (n as i128).try_into().ok(),
-        }
-    }
-
-    fn unsigned<T: TryFrom<i128>>(self) -> Option<T> {
-        match self {
-            Self::Real(n) if n < 0.0 => None,
-            other => other.signed(),
-        }
-    }
-
-    fn float(self) -> Option<f32> {
-        match self {
-            Self::Integer(n) => Some(n as f32),
-            Self::Real(n) => {
-                let rounded = n as f32;
-                (rounded.is_finite() || !n.is_finite()).then_some(rounded)
-            }
-        }
-    }
-
-    const fn double(self) -> f64 {
-        match self {
-            Self::Integer(n) => n as f64,
-            Self::Real(n) => n,
-        }
-    }
-}
-
 const fn refused(from: &Type, to: &Type) -> ConvertError {
     ConvertError::Refused {
         from: from.kind_name(),
@@ -404,146 +318,5 @@ const fn same_length(found: usize, expected: usize) -> Result<(), ConvertError> 
         Ok(())
     } else {
         Err(ConvertError::Length { expected, found })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ty(signature: &str) -> Type {
-        signature.parse().expect("a signature")
-    }
-
-    #[test]
-    fn numbers_at_the_ends_of_their_ranges() {
-        let to = |value: Value, from: &str, to: &str| convert(&value, &ty(from), &ty(to));
-        let refused = |to| Err(ConvertError::OutOfRange { to });
-        assert_eq!(to(Value::Double(127.9), "d", "c"), Ok(Value::Int8(127)));
-        assert_eq!(
-            to(Value::Double(128.0), "d", "c"),
-            refused("a signed 8 bit integer")
-        );
-        assert_eq!(
-            to(Value::Double(-0.5), "d", "C"),
-            refused("an 8 bit integer")
-        );
-        assert_eq!(
-            to(Value::Double(f64::NAN), "d", "l"),
-            refused("a signed 64 bit integer")
-        );
-        assert_eq!(
-            to(Value::Double(f64::INFINITY), "d", "L"),
-            refused("a 64 bit integer")
-        );
-        assert_eq!(
-            to(Value::Double(1e300), "d", "f"),
-            refused("a 32 bit float")
-        );
-        assert_eq!(
-            to(Value::Double(f64::INFINITY), "d", "f"),
-            Ok(Value::Float(f32::INFINITY))
-        );
-        assert_eq!(to(Value::Float(0.995), "f", "b"), Ok(Value::Bool(true)));
-        assert_eq!(to(Value::Float(0.98), "f", "b"), refused("a boolean"));
-        let most = Value::UInt64(u64::MAX);
-        assert_eq!(
-            to(most.clone(), "L", "l"),
-            refused("a signed 64 bit integer")
-        );
-        assert_eq!(
-            to(most, "L", "d"),
-            Ok(Value::Double(18_446_744_073_709_551_616.0))
-        );
-    }
-
-    #[test]
-    fn an_empty_dynamic_is_void() {
-        let empty = Value::Dynamic(Box::new(Dynamic::empty()));
-        assert_eq!(
-            convert(&empty, &Type::Dynamic, &ty("+i")),
-            Ok(Value::Optional(None))
-        );
-        assert_eq!(
-            convert(&empty, &Type::Dynamic, &Type::Void),
-            Ok(Value::Void)
-        );
-        let error = convert(&empty, &Type::Dynamic, &Type::Int32).unwrap_err();
-        assert!(matches!(error, ConvertError::Refused { .. }));
-    }
-
-    #[test]
-    fn dynamics_are_unwrapped_however_deep() {
-        let mut value = Value::text("x");
-        let mut from = Type::String;
-        for _ in 0..3 {
-            value = Value::Dynamic(Box::new(Dynamic::new(from.into(), value)));
-            from = Type::Dynamic;
-        }
-        assert_eq!(convert(&value, &from, &Type::String), Ok(Value::text("x")));
-    }
-
-    #[test]
-    fn a_struct_lacks_no_field() {
-        let from = ty("{mi}");
-        let key = |name| {
-            let dynamic = Dynamic::new(Type::String.into(), Value::text(name));
-            Value::Dynamic(Box::new(dynamic))
-        };
-        let map = Value::Map(vec![
-            (key("x"), Value::Int32(1)),
-            (key("y"), Value::Int32(2)),
-            (key("x"), Value::Int32(3)),
-        ]);
-        let point = Value::Tuple(vec![Value::Int64(3), Value::Int64(2)]);
-        assert_eq!(convert(&map, &from, &ty("(ll)<Point,x,y>")), Ok(point));
-        let error = convert(&map, &from, &ty("(ll)<Point,x,z>"));
-        assert_eq!(error, Err(ConvertError::MissingField { name: "z".into() }));
-    }
-
-    #[test]
-    fn an_empty_optional_must_be_able_to_hold_something() {
-        let empty = Value::Optional(None);
-        for (from, to) in [("+i", "+d"), ("+i", "++m"), ("+[i]", "+{ss}"), ("+s", "+r")] {
-            assert_eq!(
-                convert(&empty, &ty(from), &ty(to)),
-                Ok(empty.clone()),
-                "{from} {to}"
-            );
-        }
-        for (from, to) in [
-            ("+i", "+s"),
-            ("+(i)", "+(s)"),
-            ("+(i)", "+{sm}"),
-            ("+{si}", "+(i)"),
-        ] {
-            let error = convert(&empty, &ty(from), &ty(to)).unwrap_err();
-            assert!(matches!(error, ConvertError::Refused { .. }), "{from} {to}");
-        }
-    }
-
-    #[test]
-    fn keyword_arguments_are_a_map() {
-        let map = Value::Map(vec![(Value::text("k"), Value::Int32(1))]);
-        let wide = Value::Map(vec![(Value::text("k"), Value::Int64(1))]);
-        assert_eq!(convert(&map, &ty("~i"), &ty("{sl}")), Ok(wide.clone()));
-        assert_eq!(convert(&map, &ty("{si}"), &ty("~l")), Ok(wide));
-    }
-
-    #[test]
-    fn a_value_that_is_not_of_its_type_is_refused() {
-        for (from, to) in [
-            ("[i]", "[l]"),
-            ("{si}", "{sl}"),
-            ("(i)", "(l)"),
-            ("+i", "+l"),
-            ("m", "i"),
-        ] {
-            let error = convert(&Value::Bool(true), &ty(from), &ty(to)).unwrap_err();
-            assert!(
-                matches!(error, ConvertError::Mismatch { .. }),
-                "{from}: {error}"
-            );
-        }
     }
 }

@@ -51,6 +51,12 @@ pub enum Problem {
         /// How deep it may nest.
         limit: usize,
     },
+    /// The types of the service are more than a schema holds. The member is left out.
+    #[error("left out: the types of the service are over the limit of {limit}")]
+    TooLarge {
+        /// The limit, in types times the depth at which they stand.
+        limit: usize,
+    },
     /// The rpc has another name than usual, as that one is taken.
     #[error("the name {wanted} is taken, the rpc is {rpc}")]
     RpcRenamed {
@@ -85,7 +91,8 @@ impl Finding {
         match self.problem {
             Problem::NotArguments { .. }
             | Problem::TooManyFields { .. }
-            | Problem::TooDeep { .. } => true,
+            | Problem::TooDeep { .. }
+            | Problem::TooLarge { .. } => true,
             Problem::RpcRenamed { .. }
             | Problem::StructRenamed { .. }
             | Problem::NoEncoding { .. } => false,

@@ -65,8 +65,9 @@ pub enum Problem {
         /// The name it has.
         rpc: String,
     },
-    /// A struct has another name than usual, as that one is taken.
-    #[error("the name {wanted} is taken, the struct {signature} is {message}")]
+    /// A struct has another name than usual, as that one is taken, or kept for the messages of
+    /// rpcs.
+    #[error("the name {wanted} is not free, the struct {signature} is {message}")]
     StructRenamed {
         /// The signature of the struct.
         signature: String,

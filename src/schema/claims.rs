@@ -1,6 +1,8 @@
 //! The pass that gives names to rpcs and structs.
 //!
 //! Members choose one after the other, so what a member is called depends on those before it only.
+//! Rpcs and structs never want the same name: messages of rpcs, and they alone, end in `Request`
+//! or `Response`.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -35,14 +37,14 @@ pub(super) fn claim<'a>(
 ) -> Claims<'a> {
     let mut claimer = Claimer {
         rpcs: Scope::default(),
-        messages: Scope::default(),
+        structs_taken: Scope::default(),
         methods: BTreeSet::new(),
         structs: HashMap::new(),
         findings,
     };
     // The service itself, and what generators for Go and Rust put beside it.
     for suffix in ["", "Client", "Server"] {
-        claimer.messages.claim(&format!("{service}{suffix}"));
+        claimer.structs_taken.claim(&format!("{service}{suffix}"));
     }
     let rpcs = members
         .iter()
@@ -62,7 +64,7 @@ pub(super) fn claim<'a>(
 
 struct Claimer<'a, 'f> {
     rpcs: Scope,
-    messages: Scope,
+    structs_taken: Scope,
     /// The names of the methods so far, to know an overload.
     methods: BTreeSet<&'a str>,
     structs: HashMap<&'a TupleType, String>,
@@ -98,21 +100,11 @@ impl<'a> Claimer<'a, '_> {
             .collect()
     }
 
-    /// Takes the name of an rpc together with those of its messages.
     fn rpc(&mut self, member: &Member<'a>, wanted: String) -> String {
         let identity = [member.name(), member.signature().as_str()];
-        let free = names::candidates(&wanted, "X", &identity).find(|name| {
-            let messages = [format!("{name}Request"), format!("{name}Response")];
-            let free = !self.rpcs.has(name) && !messages.iter().any(|name| self.messages.has(name));
-            if free {
-                self.rpcs.claim(name);
-                for message in &messages {
-                    self.messages.claim(message);
-                }
-            }
-            free
-        });
-        let rpc = free.unwrap_or_default();
+        let rpc = names::candidates(&wanted, "X", &identity)
+            .find(|name| self.rpcs.claim(name))
+            .unwrap_or_default();
         if rpc != wanted {
             self.findings.push(member.finding(Problem::RpcRenamed {
                 wanted,
@@ -131,7 +123,7 @@ impl<'a> Claimer<'a, '_> {
             let wanted = names::upper_camel_or_hash(name);
             let signature = ty.to_string();
             let message = names::candidates(&wanted, "X", &[&signature])
-                .find(|name| self.messages.claim(name))
+                .find(|name| !is_rpc_message(name) && self.structs_taken.claim(name))
                 .unwrap_or_default();
             if message != wanted {
                 self.findings.push(member.finding(Problem::StructRenamed {
@@ -146,6 +138,12 @@ impl<'a> Claimer<'a, '_> {
             self.structs_of(part, member);
         }
     }
+}
+
+/// Whether a name is of the kind that is kept for the messages of rpcs.
+fn is_rpc_message(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("request") || name.ends_with("response")
 }
 
 /// The name of a struct; none for a tuple.

@@ -51,6 +51,12 @@ pub enum Problem {
         /// How deep it may nest.
         limit: usize,
     },
+    /// The types of the service are more than a schema holds. The member is left out.
+    #[error("left out: the types of the service are over the limit of {limit}")]
+    TooLarge {
+        /// The limit, in types times the depth at which they stand.
+        limit: usize,
+    },
     /// The rpc has another name than usual, as that one is taken.
     #[error("the name {wanted} is taken, the rpc is {rpc}")]
     RpcRenamed {
@@ -59,8 +65,9 @@ pub enum Problem {
         /// The name it has.
         rpc: String,
     },
-    /// A struct has another name than usual, as that one is taken.
-    #[error("the name {wanted} is taken, the struct {signature} is {message}")]
+    /// A struct has another name than usual, as that one is taken, or kept for the messages of
+    /// rpcs.
+    #[error("the name {wanted} is not free, the struct {signature} is {message}")]
     StructRenamed {
         /// The signature of the struct.
         signature: String,
@@ -85,7 +92,8 @@ impl Finding {
         match self.problem {
             Problem::NotArguments { .. }
             | Problem::TooManyFields { .. }
-            | Problem::TooDeep { .. } => true,
+            | Problem::TooDeep { .. }
+            | Problem::TooLarge { .. } => true,
             Problem::RpcRenamed { .. }
             | Problem::StructRenamed { .. }
             | Problem::NoEncoding { .. } => false,

@@ -53,8 +53,12 @@ pub(super) fn members<'a>(
         .filter(|member| options.expose_private || !member.is_private(service))
         .collect();
     members.sort_by_key(|member| (member.is_private(service), member.uid, member.kind()));
-    members.retain(|member| match member.check() {
-        Ok(()) => true,
+    let mut left = WEIGHT;
+    members.retain(|member| match member.check(left) {
+        Ok(weight) => {
+            left -= weight;
+            true
+        }
         Err(problem) => {
             findings.push(member.finding(problem));
             false
@@ -130,7 +134,8 @@ impl<'a> Member<'a> {
                 && REGISTRATION.contains(&self.name()))
     }
 
-    fn check(&self) -> Result<(), Problem> {
+    /// What the member adds to the weight of the schema, which may be `left` at most.
+    fn check(&self, left: usize) -> Result<usize, Problem> {
         let signature = self.signature();
         let is_arguments = matches!(signature.ty(), Type::Tuple(_) | Type::Dynamic);
         if !is_arguments && !matches!(self.meta, Meta::Property(_)) {
@@ -138,7 +143,14 @@ impl<'a> Member<'a> {
                 signature: signature.to_string(),
             });
         }
-        self.types().try_for_each(|ty| check_type(ty, DEPTH))
+        let mut weight = 0;
+        for ty in self.types() {
+            check_type(ty, 1, &mut weight)?;
+        }
+        if weight > left {
+            return Err(Problem::TooLarge { limit: WEIGHT });
+        }
+        Ok(weight)
     }
 
     fn without_encoding(&self) -> impl Iterator<Item = Finding> {
@@ -155,10 +167,11 @@ impl<'a> Member<'a> {
     }
 }
 
-fn check_type(ty: &Type, depth: usize) -> Result<(), Problem> {
-    let Some(depth) = depth.checked_sub(1) else {
+fn check_type(ty: &Type, depth: usize, weight: &mut usize) -> Result<(), Problem> {
+    if depth > DEPTH {
         return Err(Problem::TooDeep { limit: DEPTH });
-    };
+    }
+    *weight += depth;
     if let Type::Tuple(tuple) = ty
         && tuple.elements.len() > FIELDS
     {
@@ -167,7 +180,7 @@ fn check_type(ty: &Type, depth: usize) -> Result<(), Problem> {
             limit: FIELDS,
         });
     }
-    parts(ty).try_for_each(|part| check_type(part, depth))
+    parts(ty).try_for_each(|part| check_type(part, depth + 1, weight))
 }
 
 fn holds_unknown(ty: &Type) -> bool {
@@ -203,6 +216,11 @@ const REGISTRATION: [&str; 4] = [
 /// reserves 19000 to 19999.
 const FIELDS: usize = 999;
 
-/// How deep types may nest. Each level may be a message within another, and protobuf decoders
-/// give up on descriptors of 100 levels.
-const DEPTH: usize = 64;
+/// How deep types may nest. Each level may be a message within another, and protobuf refuses more
+/// than 32 (`MaxMessageDeclarationNestingDepth` in port.h). Real types stay below 10.
+const DEPTH: usize = 31;
+
+/// The most types in a schema, each counted as often as its depth, as full names grow with it.
+/// Default 262 144: the largest service of a real robot has 2 000, and a peer that means harm gets
+/// no further than some ten MiB.
+const WEIGHT: usize = 262_144;

@@ -181,11 +181,6 @@ impl Scope {
         self.0.insert(Self::key(name))
     }
 
-    /// Whether a name is in use.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains(&Self::key(name))
-    }
-
     fn key(name: &str) -> String {
         name.chars()
             .filter(|c| *c != '_')

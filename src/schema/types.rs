@@ -156,14 +156,20 @@ impl<'a> Types<'a> {
     }
 
     /// A message inside of that of the field. Named after the field, which is unique there, with a
-    /// kind that ends no other kind.
+    /// kind that ends no other kind; and unlike those around it, as Java allows no other.
     fn nested(
         &mut self,
         kind: &str,
         place: Place<'_>,
         fields: impl IntoIterator<Item = Field<'a>>,
     ) -> Shape {
-        let name = format!("{}{kind}", names::camel_field(place.field));
+        let wanted = format!("{}{kind}", names::camel_field(place.field));
+        let mut name = wanted.clone();
+        let mut number = 2;
+        while place.message.split('.').any(|outer| outer == name) {
+            name = format!("{wanted}{number}");
+            number += 1;
+        }
         let full_name = format!("{}.{name}", place.message);
         Shape::Message(self.message_at(&name, full_name, fields))
     }

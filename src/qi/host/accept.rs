@@ -155,7 +155,9 @@ impl Entrance<'_> {
             Kind::Call if message.address == Address::AUTHENTICATE => self.authenticate(message),
             Kind::Unknown(_) => Ok(Step::Ignore),
             _ if self.authenticator.is_some() => Ok(Step::Refuse(unexpected(message))),
-            _ => Ok(Step::TellAndAccept(AuthMap::of(Capabilities::OURS).encode()?)),
+            _ => Ok(Step::TellAndAccept(
+                AuthMap::of(Capabilities::OURS).encode()?,
+            )),
         }
     }
 

@@ -46,7 +46,8 @@ enum Run {
     Blocking(Block),
 }
 
-type Start = Box<dyn Fn(Vec<Value>) -> BoxFuture<'static, Result<Value, MethodError>> + Send + Sync>;
+type Start =
+    Box<dyn Fn(Vec<Value>) -> BoxFuture<'static, Result<Value, MethodError>> + Send + Sync>;
 
 type Block = Arc<dyn Fn(Vec<Value>) -> Result<Value, MethodError> + Send + Sync>;
 

@@ -123,9 +123,7 @@ impl Drop for Registration {
         if self.state != State::Left {
             let method = directory(self.unregister);
             // Where nothing can be sent any more, the directory forgets the service by itself.
-            let _ = self
-                .directory
-                .call_and_forget(method, number(self.id.0));
+            let _ = self.directory.call_and_forget(method, number(self.id.0));
             self.end();
         }
     }
@@ -164,16 +162,10 @@ impl Methods {
             (Type::UInt32, Value::UInt32(0)),
             (Type::String, Value::text(&identity.machine_id)),
             (Type::UInt32, Value::UInt32(identity.process_id)),
-            (
-                Type::list(Type::String),
-                Value::List(endpoints.collect()),
-            ),
+            (Type::list(Type::String), Value::List(endpoints.collect())),
             (Type::String, Value::text(&identity.session_id)),
             // Raw bytes, though it is declared as a string (section 14).
-            (
-                Type::String,
-                Value::String(Bytes::copy_from_slice(&uid.0)),
-            ),
+            (Type::String, Value::String(Bytes::copy_from_slice(&uid.0))),
         ];
         let unknown = || RegisterError::UnknownForm {
             signature: self.form.clone(),
@@ -213,7 +205,11 @@ fn method<'a>(meta: &'a MetaObject, name: &'static str) -> Result<&'a MetaMethod
         .ok_or(RegisterError::NoMethod { method: name })
 }
 
-async fn call(connection: &Connection, method: ActionId, payload: Bytes) -> Result<Reply, CallError> {
+async fn call(
+    connection: &Connection,
+    method: ActionId,
+    payload: Bytes,
+) -> Result<Reply, CallError> {
     connection.call(directory(method), payload).await
 }
 

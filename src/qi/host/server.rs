@@ -10,10 +10,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Authenticator, HostError, HostLimits,
-    accept::accept,
-    identity::Identity,
-    table::Table,
+    Authenticator, HostError, HostLimits, accept::accept, identity::Identity, table::Table,
 };
 use crate::qi::session::{Connection, ConnectionOptions, Dispatch, Framed};
 

@@ -23,7 +23,12 @@ use bytes::Bytes;
 const SPECIAL: [(ActionId, &str, &str, &str); 8] = [
     (ActionId::REGISTER_EVENT, "registerEvent", "(IIL)", "L"),
     (ActionId::UNREGISTER_EVENT, "unregisterEvent", "(IIL)", "v"),
-    (ActionId::META_OBJECT, "metaObject", "(I)", META_OBJECT_SIGNATURE),
+    (
+        ActionId::META_OBJECT,
+        "metaObject",
+        "(I)",
+        META_OBJECT_SIGNATURE,
+    ),
     (ActionId::TERMINATE, "terminate", "(I)", "v"),
     (ActionId::PROPERTY, "property", "(m)", "m"),
     (ActionId::SET_PROPERTY, "setProperty", "(mm)", "v"),
@@ -116,11 +121,7 @@ fn register(
     Ok(writer.finish())
 }
 
-fn find<'a>(
-    object: &'a Object,
-    key: &Value,
-    unknown_number: &str,
-) -> Result<&'a Property, String> {
+fn find<'a>(object: &'a Object, key: &Value, unknown_number: &str) -> Result<&'a Property, String> {
     let found = |is: &dyn Fn(&Property) -> bool| object.properties.iter().find(|known| is(known));
     if let Some(uid) = key.to_i64() {
         let property = found(&|known| i64::from(known.uid.0) == uid);
@@ -162,7 +163,10 @@ fn set_property(property: &Property, value: Value) -> Result<(), String> {
 }
 
 fn property_names(object: &Object) -> Result<Bytes, String> {
-    let names = object.properties.iter().map(|known| Value::text(&known.name));
+    let names = object
+        .properties
+        .iter()
+        .map(|known| Value::text(&known.name));
     let names = Value::List(names.collect());
     let mut writer = Writer::new();
     let mut context = EncodeContext::default();

@@ -75,7 +75,9 @@ impl Subscribers {
 
     /// Ends all registrations with a service that is no more.
     pub(super) fn leave(&self, service: ServiceId) {
-        self.0.lock().retain(|known| known.signal.service != service);
+        self.0
+            .lock()
+            .retain(|known| known.signal.service != service);
     }
 
     /// Sends an event to all who registered with `signal`.

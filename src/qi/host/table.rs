@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::{HostLimits, HostedObject, RegisterError, peer::Peer, service::Service};
 use crate::qi::{
     session::{
-        AuthMap, Connection, ConnectionId, Dispatch, UNHANDLED_CALL,
-        auth_map::STATE_DONE, error_payload,
+        AuthMap, Connection, ConnectionId, Dispatch, UNHANDLED_CALL, auth_map::STATE_DONE,
+        error_payload,
     },
     wire::{Address, Kind, Message, MessageId, ObjectId, Reader, ServiceId},
 };

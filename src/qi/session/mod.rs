@@ -42,7 +42,7 @@ mod tests;
 pub use auth_map::{AuthMap, RemoteCapabilities};
 pub use call::{Call, Reply};
 pub use capabilities::Capabilities;
-pub use connection::{Connection, ConnectionOptions, Subscription};
+pub use connection::{Connection, ConnectionOptions, Subscription, WeakConnection};
 pub use error::{CallError, CloseReason, SendError};
 pub use event::{ConnectionId, Dispatch, EventSink, NoObjects, UNHANDLED_CALL, error_payload};
 pub use framed::Framed;

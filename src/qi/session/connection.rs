@@ -36,6 +36,26 @@ use crate::qi::{
 #[derive(Clone)]
 pub struct Connection(Arc<Handle>);
 
+/// A connection that may be over, for those who only answer on it.
+#[derive(Clone)]
+pub struct WeakConnection(Weak<Handle>);
+
+impl WeakConnection {
+    /// The connection, unless nobody has it any more.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Connection> {
+        Connection::from_weak(&self.0)
+    }
+}
+
+impl fmt::Debug for WeakConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakConnection")
+            .field(&self.upgrade())
+            .finish()
+    }
+}
+
 /// Closes the connection when nobody has it any more. The driver holds it weakly.
 pub(super) struct Handle {
     shared: Arc<Shared>,
@@ -93,6 +113,12 @@ impl Connection {
         // Owned by the handle, whose end ends it.
         tokio::spawn(driver.run());
         Self(handle)
+    }
+
+    /// A handle that does not keep the connection open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakConnection {
+        WeakConnection(Arc::downgrade(&self.0))
     }
 
     pub(super) fn from_weak(handle: &Weak<Handle>) -> Option<Self> {

@@ -33,6 +33,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Framed<IO> {
         id
     }
 
+    /// From the next message on, refuses payloads over `payload_bytes` bytes instead.
+    pub const fn set_payload_limit(&mut self, payload_bytes: u32) {
+        self.decoder.set_payload_limit(payload_bytes);
+    }
+
     /// The next message of the peer.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ pub use call::{Call, Reply};
 pub use capabilities::Capabilities;
 pub use changes::{DirectoryChange, DirectoryChanges};
 pub use client::{ConnectError, ServiceError, Session};
-pub use connection::{Connection, ConnectionOptions, Subscription};
+pub use connection::{Connection, ConnectionOptions, Subscription, WeakConnection};
 pub use dial::{DialError, DialOptions, Dialed, dial};
 pub use directory::{Directory, DirectoryError, ServiceInfo, ServiceInfoLayout};
 pub use endpoint::{Endpoint, EndpointError, Scheme, ServiceEndpoint};

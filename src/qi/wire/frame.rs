@@ -56,6 +56,12 @@ impl FrameDecoder {
         }
     }
 
+    /// From the next header on, refuses payloads over `payload_bytes` bytes instead: less is
+    /// accepted from a peer that has not authenticated yet.
+    pub const fn set_payload_limit(&mut self, payload_bytes: u32) {
+        self.payload_bytes = payload_bytes;
+    }
+
     /// The buffer to append received bytes to, with room for some.
     pub fn buffer(&mut self) -> &mut BytesMut {
         let missing = self.missing().min(RESERVE_BYTES);

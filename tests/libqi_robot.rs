@@ -234,9 +234,22 @@ async fn overloads_have_names_of_their_own() {
         let described = setting.typed(rpc, request).await.ok();
         assert_eq!(described, json!({"value": expected}), "{rpc}");
     }
+}
+
+#[tokio::test]
+async fn variable_arguments_arrive_as_from_a_libqi_client() {
+    let setting = Setting::new().await;
     let args = json!([{"intValue": 1}, {"stringValue": "b"}, {"json": null}]);
-    let counted = setting.typed("Count", json!({"args": args})).await.ok();
+    let counted = setting.typed("Count", json!({ "args": args })).await.ok();
     assert_eq!(counted, json!({"value": 3}));
+
+    let request = json!({"arg1": "steps", "arg2": [1, 2]});
+    let through_grpc = setting.typed("Tally", request).await.ok();
+    let seen_from_grpc = setting.seen().await;
+    let args = json!(["steps", [1, 2]]);
+    let through_libqi = setting.libqi.call("Typed", "tally", args).await;
+    assert_eq!(through_grpc["value"], through_libqi.unwrap());
+    assert_eq!(seen_from_grpc, setting.seen().await);
 }
 
 #[tokio::test]

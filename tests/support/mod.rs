@@ -9,6 +9,7 @@
 //! | `libqi` | a robot, extra services and a client on the real libqi |
 //! | `grpc_client` | gRPC clients in Python and Node that know the schema only through reflection |
 //! | `gateway` | the gateway's binary |
+//! | `setting` | a libqi robot, the gateway in front of it, and a client of each |
 #![allow(
     dead_code,
     unused_imports,
@@ -26,6 +27,7 @@ mod json_peer;
 mod libqi;
 mod peers;
 mod process;
+mod setting;
 mod tools;
 
 use std::time::Duration;
@@ -37,6 +39,7 @@ pub(crate) use self::{
     libqi::{LibqiClient, LibqiRobot, LibqiService},
     peers::Peers,
     process::{Finished, Process},
+    setting::Setting,
     tools::{buf, buf_curl, grpcurl, node, python},
 };
 

@@ -118,6 +118,12 @@ class Typed:
         """Takes any number of arguments."""
         return len(values)
 
+    @method("tally", "(s#i)", "s")
+    def tally(self, label, *values):
+        """Takes any number of integers after the label."""
+        self._seen = repr((label, values))
+        return "%s: %s" % (label, values)
+
     @method("subtract", "(ii)", "i")
     def subtract(self, left, right):
         """left - right"""

@@ -348,7 +348,7 @@ impl fmt::Display for Given {
         match self {
             Self::Int(number) => number.fmt(f),
             Self::UInt(number) => number.fmt(f),
-            Self::Double(number) => number.fmt(f),
+            Self::Double(number) => write!(f, "{number:?}"),
             Self::Members(count) => count.fmt(f),
             Self::Kind(kind) => f.write_str(kind),
         }

@@ -1,10 +1,7 @@
 //! What clients can get wrong, and what they may leave out.
 
 use super::*;
-use crate::{
-    proto::v1::{ListValue, MapValue, TupleValue, map_value, tuple_value, value::Kind},
-    schema::Payload,
-};
+use crate::proto::v1::{ListValue, MapValue, TupleValue, map_value, tuple_value, value::Kind};
 
 fn call(parameters: &str, message: &str) -> Result<String, RequestError> {
     request(
@@ -59,10 +56,8 @@ fn out_of_range_names_the_field() {
     );
     refuses(
         "(iw)",
-        "0801 10ffffffffffffffff7f",
-        "f2: takes an integer from -32768 to 32767, not -32769"
-            .replace("-32769", "-1")
-            .as_str(),
+        "0801 10fffffdffffffffffff01",
+        "f2: takes an integer from -32768 to 32767, not -32769",
     );
     refuses(
         "(C)",
@@ -229,7 +224,7 @@ fn a_small_message_is_no_large_payload() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "f1[125]: the arguments are over the limit of 1000000 bytes"
+        "f1[124]: the arguments are over the limit of 1000000 bytes"
     );
     assert_eq!(out.as_slice(), [7], "nothing of it is left");
 }
@@ -317,7 +312,7 @@ fn values_that_do_not_fit_say_where() {
     refused(
         Kind::DoubleValue(1.0),
         "i",
-        "double_value: takes an integer from -2^31 to 2^31-1, not 1",
+        "double_value: takes an integer from -2^31 to 2^31-1, not 1.0",
     );
     refused(
         Kind::BoolValue(true),
@@ -395,15 +390,10 @@ fn the_last_arm_wins_and_equal_ones_merge() {
 
 #[test]
 fn any_arguments_name_the_one_to_blame() {
-    let Payload::AnyArguments(_) = payload("m") else {
-        panic!("any arguments");
-    };
     refuses(
         "m",
-        "0a00 0a05 18ac02 7a0143",
-        "message: the message ends inside of a field"
-            .replace("message: ", "args: ")
-            .as_str(),
+        "0a00 0a05 18ac027a01",
+        "args[1]: the message ends inside of a field",
     );
     refuses(
         "m",

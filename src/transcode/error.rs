@@ -24,7 +24,7 @@ pub enum RequestError {
         problem: Malformed,
     },
     /// A value that the robot does not take there.
-    #[error("{path}: {given} was given, {taken} is taken")]
+    #[error("{path}: takes {taken}, not {given}")]
     Argument {
         /// The field.
         path: FieldPath,
@@ -348,8 +348,8 @@ impl fmt::Display for Given {
         match self {
             Self::Int(number) => number.fmt(f),
             Self::UInt(number) => number.fmt(f),
-            Self::Double(number) => number.fmt(f),
-            Self::Members(count) => write!(f, "{count} members"),
+            Self::Double(number) => write!(f, "{number:?}"),
+            Self::Members(count) => count.fmt(f),
             Self::Kind(kind) => f.write_str(kind),
         }
     }

@@ -142,7 +142,7 @@ impl Decoder<'_, '_, '_> {
     }
 
     fn json_list(&mut self, element: &Type) -> Written {
-        let count = self.reader.count(element.min_bytes(), "a list")?;
+        let count = self.count("a list", || element.min_bytes())?;
         self.json_nested(6, self.reader.left(), |decoder| {
             (0..count).try_for_each(|index| {
                 let guess = decoder.reader.left() / (count - index);
@@ -152,8 +152,7 @@ impl Decoder<'_, '_, '_> {
     }
 
     fn json_map(&mut self, key: &Type, value: &Type) -> Written {
-        let min_bytes = key.min_bytes().saturating_add(value.min_bytes());
-        let count = self.reader.count(min_bytes, "a map")?;
+        let count = self.count("a map", || key.min_bytes() + value.min_bytes())?;
         self.json_nested(5, self.reader.left(), |decoder| {
             (0..count).try_for_each(|index| {
                 let guess = decoder.reader.left() / (count - index);

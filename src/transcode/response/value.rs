@@ -2,7 +2,10 @@
 
 use super::{Decoder, ResponseError, Zero, no_encoding, text};
 use crate::{
-    qi::value::{TupleType, Type},
+    qi::{
+        value::{TupleType, Type},
+        wire::ReadError,
+    },
     schema::Scalar,
     transcode::{error::Located as _, wire},
 };
@@ -118,8 +121,25 @@ impl Decoder<'_, '_, '_> {
         Ok(StringArm::Raw)
     }
 
+    /// Reads a count and refuses one that cannot be.
+    ///
+    /// The least size of an element is worked out for containers that have some only: it costs as
+    /// much as reading one, and a payload of empty lists must not pay for a type of many members.
+    pub(super) fn count(
+        &mut self,
+        what: &'static str,
+        min_bytes: impl FnOnce() -> usize,
+    ) -> Result<usize, ReadError> {
+        let mut ahead = self.reader.clone();
+        if ahead.u32()? == 0 {
+            self.reader = ahead;
+            return Ok(0);
+        }
+        self.reader.count(min_bytes(), what)
+    }
+
     fn list_arm(&mut self, element: &Type) -> Result<(), ResponseError> {
-        let count = self.reader.count(element.min_bytes(), "a list")?;
+        let count = self.count("a list", || element.min_bytes())?;
         self.nested(9, self.reader.left(), |decoder| {
             (0..count).try_for_each(|index| {
                 let guess = decoder.reader.left() / (count - index);
@@ -132,8 +152,7 @@ impl Decoder<'_, '_, '_> {
     }
 
     fn map_arm(&mut self, key: &Type, value: &Type) -> Result<(), ResponseError> {
-        let min_bytes = key.min_bytes().saturating_add(value.min_bytes());
-        let count = self.reader.count(min_bytes, "a map")?;
+        let count = self.count("a map", || key.min_bytes() + value.min_bytes())?;
         self.nested(10, self.reader.left(), |decoder| {
             (0..count).try_for_each(|index| {
                 let guess = decoder.reader.left() / (count - index);

@@ -35,6 +35,14 @@ struct Entry {
     expires: Instant,
 }
 
+impl Entry {
+    /// Tells the robot that the object is needed no more. Where that cannot be sent, the connection
+    /// is over and its objects with it.
+    fn release(&self) {
+        let _ = self.object.terminate();
+    }
+}
+
 /// How many objects are held at most. The one whose lease would end first makes room: a NAO's
 /// services hand out a few objects an hour, and each costs some KiB here.
 pub const MAX_OBJECTS: usize = 16_384;
@@ -92,7 +100,7 @@ impl ObjectTable {
         drop(entries);
         if let Some(evicted) = evicted {
             warn!(limit = MAX_OBJECTS, "too many objects are held, one is released early");
-            evicted.object.terminate();
+            evicted.release();
         }
         id
     }
@@ -118,14 +126,14 @@ impl ObjectTable {
             debug!(objects = over.len(), "released");
         }
         for entry in over {
-            entry.object.terminate();
+            entry.release();
         }
     }
 
     /// Releases everything.
     pub(crate) fn release_all(&self) {
         for (_, entry) in std::mem::take(&mut *self.entries.lock()) {
-            entry.object.terminate();
+            entry.release();
         }
     }
 }
@@ -139,7 +147,8 @@ pub(crate) struct TableSink<'a> {
 
 impl ObjectSink for TableSink<'_> {
     fn adopt(&mut self, object: ObjectReference) -> String {
-        let object = RemoteObject::from_reference(self.connection.clone(), &object);
+        let connection = self.connection.clone();
+        let object = RemoteObject::new(connection, object.service, object.object, object.meta);
         self.table.adopt(object)
     }
 }

@@ -11,7 +11,7 @@ use super::{
     supervisor::{Supervisor, State},
 };
 use crate::qi::{
-    session::{Endpoint, SessionOptions},
+    session::{DialOptions, Endpoint},
     wire::Limits,
 };
 
@@ -21,7 +21,7 @@ pub struct RobotConfig {
     /// The service directory.
     pub url: Endpoint,
     /// What sessions with the robot are made with.
-    pub session: SessionOptions,
+    pub session: DialOptions,
     /// Whether members that libqi tools hide are shown: names that begin with `_`, and those that
     /// manage objects. Default false.
     pub expose_private: bool,
@@ -38,7 +38,7 @@ impl RobotConfig {
     pub fn new(url: Endpoint) -> Self {
         Self {
             url,
-            session: SessionOptions::default(),
+            session: DialOptions::default(),
             expose_private: false,
             object_lease: Duration::from_secs(5 * 60),
             backoff: (Duration::from_millis(250), Duration::from_secs(15)),
@@ -46,7 +46,7 @@ impl RobotConfig {
     }
 
     pub(crate) const fn limits(&self) -> Limits {
-        self.session.limits
+        self.session.limits.wire
     }
 }
 

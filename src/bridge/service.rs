@@ -15,7 +15,7 @@ use super::{
 use crate::{
     qi::{
         session::RemoteObject,
-        value::MetaObject,
+        value::{MetaObject, Signature, Type},
         wire::{ActionId, Flags, Limits, ServiceId, Writer},
     },
     schema::{MethodSchema, Request, ServiceSchema},
@@ -210,8 +210,8 @@ impl Service {
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
-        let value = link.object.property(method.schema.uid).await?;
-        self.decode(&link, method, &value, Some(Holds::Value), format, out)
+        let reply = link.object.property(method.schema.uid).await?;
+        self.decode(&link, method, &reply.payload, Some(Holds::Value), format, out)
     }
 
     /// Writes a property. The response is an empty message.
@@ -222,10 +222,9 @@ impl Service {
     pub async fn write_property(&self, method: &Method, message: &[u8]) -> Result<(), BridgeError> {
         let link = self.link()?;
         let value = self.encode(&link, method, message)?;
-        let signature = &method.schema.signature;
-        link.object
-            .set_property(method.schema.uid, signature, &value)
-            .await?;
+        let dynamic = as_dynamic(&method.schema.signature, &value);
+        let uid = method.schema.uid;
+        link.object.set_property(uid, dynamic.as_slice()).await?;
         Ok(())
     }
 
@@ -326,6 +325,19 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// The dynamic that holds an encoded value of a type; what is declared `m` is one already.
+fn as_dynamic(signature: &Signature, value: &[u8]) -> Writer {
+    let text = signature.as_str().as_bytes();
+    let mut dynamic = Writer::with_capacity(4 + text.len() + value.len());
+    if *signature.ty() != Type::Dynamic {
+        // A signature is far shorter than 4 GiB: it was parsed within `Limits::signature_bytes`.
+        dynamic.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        dynamic.raw(text);
+    }
+    dynamic.raw(value);
+    dynamic
 }
 
 /// What the dynamic of a reply holds, if it is one.

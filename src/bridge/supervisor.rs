@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     qi::{
-        session::{DirectoryChange, RemoteObject, ServiceInfo, Session, SessionError},
+        session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
     },
@@ -129,7 +129,7 @@ impl Supervisor {
     }
 
     /// Follows the services of a session until it ends.
-    async fn follow(&mut self, session: &Session) -> Result<(), SessionError> {
+    async fn follow(&mut self, session: &Session) -> Result<(), CallError> {
         let started = Instant::now();
         let mut changes = session.directory_changes();
         let (events, mut inbox) = mpsc::channel(LINK_EVENTS);
@@ -143,7 +143,7 @@ impl Supervisor {
                 self.log_ready(started);
             }
             let changed = tokio::select! {
-                () = session.closed() => return Ok(()),
+                _ = session.closed() => return Ok(()),
                 change = changes.next() => match change {
                     Some(DirectoryChange::Added { id, name }) => {
                         links.add_by_name(id, name);
@@ -152,7 +152,7 @@ impl Supervisor {
                     Some(DirectoryChange::Removed { id, name }) => {
                         links.remove(id) && self.unlink(id, &name)
                     }
-                    Some(DirectoryChange::Lagged) => {
+                    Some(DirectoryChange::Lagged { .. }) => {
                         let gone = links.replace(session.services().await?);
                         gone.into_iter()
                             .fold(false, |any, (id, name)| self.unlink(id, &name) || any)
@@ -393,8 +393,8 @@ impl Keeper {
         let mut backoff = Backoff::new(self.config.backoff);
         loop {
             let linked = match info.take() {
-                Some(info) => self.session.service(&info).await,
-                None => self.session.service_named(&self.name).await,
+                Some(info) => self.session.object(&info).await,
+                None => self.session.service(&self.name).await,
             };
             match linked {
                 Ok(object) => {

@@ -1,5 +1,7 @@
 //! Logs: to standard error, so that standard output is left to what a command prints.
 
+use std::io::{self, IsTerminal as _};
+
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Starts to log. `RUST_LOG` chooses what, in the syntax of `tracing_subscriber::EnvFilter`;
@@ -11,6 +13,7 @@ pub fn init() {
         .unwrap_or_else(|_| EnvFilter::new("warn,qi_grpc_gateway=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
 }

@@ -235,7 +235,7 @@ impl Supervisor {
         };
         let schema = ServiceSchema::new(name, package, meta, &options);
         for finding in &schema.findings {
-            if finding.problem.left_out() {
+            if finding.left_out() {
                 warn!(service = name, %finding, "left out of the schema");
             } else {
                 debug!(service = name, %finding, "in the schema, with a change");

@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test schema_golden` writes the expected files anew.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 #[path = "support/compile.rs"]
 mod compile;
 #[path = "support/meta_json.rs"]

@@ -216,9 +216,9 @@ const REGISTRATION: [&str; 4] = [
 /// reserves 19000 to 19999.
 const FIELDS: usize = 999;
 
-/// How deep types may nest. Each level may be a message within another, and protobuf refuses more
-/// than 32 (`MaxMessageDeclarationNestingDepth` in port.h). Real types stay below 10.
-const DEPTH: usize = 31;
+/// How deep types may nest. Each level may be a message within another, inside of that of the rpc,
+/// and protoc refuses 32 (`MaxMessageDeclarationNestingDepth` in port.h). Real types stay below 10.
+const DEPTH: usize = 30;
 
 /// The most types in a schema, each counted as often as its depth, as full names grow with it.
 /// Default 262 144: the largest service of a real robot has 2 000, and a peer that means harm gets

@@ -1,6 +1,12 @@
 //! The schemas of a real robot's services. The data is not part of this repository: it is looked
 //! for in `QI_ROBOTS_DIR`, by default `../shared/robots`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failure here is a failed test"
+)]
+
 #[path = "support/compile.rs"]
 mod compile;
 #[path = "support/meta_json.rs"]

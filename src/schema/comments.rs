@@ -1,6 +1,6 @@
 //! Free text of a robot as comments.
 
-/// The longest comment, in bytes. Default 16 384: many pages, and a reflection answer with
+/// The longest comment, in bytes. 16 384: many pages, and a reflection answer with
 /// hundreds of them still passes gRPC's usual limit of 4 MiB.
 const COMMENT_BYTES: usize = 16_384;
 

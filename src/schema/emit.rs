@@ -96,12 +96,11 @@ fn set_type(
             }
             &shape.full_name
         }
-        // The others cannot stand here by the contract of Shape.
-        Shape::Value
-        | Shape::Unknown
-        | Shape::Repeated(_)
-        | Shape::Map(..)
-        | Shape::Optional(_) => VALUE,
+        Shape::Value | Shape::Unknown => VALUE,
+        Shape::Repeated(_) | Shape::Map(..) | Shape::Optional(_) => {
+            debug_assert!(false, "no element by the contract of Shape: {element:?}");
+            VALUE
+        }
     };
     field.r#type = Some(FieldType::Message.into());
     field.type_name = Some(format!(".{full_name}"));

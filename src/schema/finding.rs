@@ -52,9 +52,9 @@ pub enum Problem {
         limit: usize,
     },
     /// The types of the service are more than a schema holds. The member is left out.
-    #[error("left out: the types of the service are over the limit of {limit}")]
+    #[error("left out: the types of the service weigh more than {limit}")]
     TooLarge {
-        /// The limit, in types times the depth at which they stand.
+        /// The limit, in bytes of the descriptor, roughly.
         limit: usize,
     },
     /// The rpc has another name than usual, as that one is taken.

@@ -2,7 +2,7 @@
 
 use super::{Finding, MemberKind, Problem, SchemaOptions};
 use crate::qi::{
-    value::{MetaMethod, MetaObject, MetaProperty, MetaSignal, Signature, Type},
+    value::{MetaMethod, MetaObject, MetaProperty, MetaSignal, Signature, TupleType, Type},
     wire::ActionId,
 };
 
@@ -171,7 +171,7 @@ fn check_type(ty: &Type, depth: usize, weight: &mut usize) -> Result<(), Problem
     if depth > DEPTH {
         return Err(Problem::TooDeep { limit: DEPTH });
     }
-    *weight += depth;
+    *weight += depth * (TYPE_WEIGHT + annotation_bytes(ty));
     if let Type::Tuple(tuple) = ty
         && tuple.elements.len() > FIELDS
     {
@@ -181,6 +181,17 @@ fn check_type(ty: &Type, depth: usize, weight: &mut usize) -> Result<(), Problem
         });
     }
     parts(ty).try_for_each(|part| check_type(part, depth + 1, weight))
+}
+
+fn annotation_bytes(ty: &Type) -> usize {
+    let Type::Tuple(TupleType {
+        annotation: Some(names),
+        ..
+    }) = ty
+    else {
+        return 0;
+    };
+    names.name.len() + names.fields.iter().map(String::len).sum::<usize>()
 }
 
 fn holds_unknown(ty: &Type) -> bool {
@@ -216,11 +227,15 @@ const REGISTRATION: [&str; 4] = [
 /// reserves 19000 to 19999.
 const FIELDS: usize = 999;
 
-/// How deep types may nest. Each level may be a message within another, and protobuf refuses more
-/// than 32 (`MaxMessageDeclarationNestingDepth` in port.h). Real types stay below 10.
-const DEPTH: usize = 31;
+/// How deep types may nest. Each level may be a message within another, inside of that of the rpc,
+/// and protoc refuses 32 (`MaxMessageDeclarationNestingDepth` in port.h). Real types stay below 10.
+const DEPTH: usize = 30;
 
-/// The most types in a schema, each counted as often as its depth, as full names grow with it.
-/// Default 262 144: the largest service of a real robot has 2 000, and a peer that means harm gets
-/// no further than some ten MiB.
-const WEIGHT: usize = 262_144;
+/// The most that all types of a schema may weigh. A type weighs [`TYPE_WEIGHT`] and its names, in
+/// bytes, times its depth: the names of messages grow with it, and each carries its signature.
+/// 4 Mi: the heaviest service of a real robot has 55 000, and a peer that means harm gets no further
+/// than a hundred MiB.
+const WEIGHT: usize = 4 << 20;
+
+/// What a type without names weighs, in bytes: about that of a field in a descriptor.
+const TYPE_WEIGHT: usize = 16;

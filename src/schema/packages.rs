@@ -36,10 +36,13 @@ fn package_word(service: &str) -> String {
     }
 }
 
-/// `gateway` is the static API's. The others are keywords of Java or Python, where no package can
+/// `gateway` is the static API's. `qi.qi` or `qi.google` would hide the first part of names such as
+/// `qi.gateway.v1.Value` and `google.protobuf.Empty` in every file. The others are keywords of Java or Python, where no package can
 /// have such a name.
-const RESERVED: [&str; 67] = [
+const RESERVED: [&str; 69] = [
     "gateway",
+    "google",
+    "qi",
     "abstract",
     "and",
     "as",
@@ -120,6 +123,7 @@ mod tests {
             ("my-service.v2", "qi.my_service_v2.v1"),
             ("Gateway", "qi.gateway_service.v1"),
             ("import", "qi.import_service.v1"),
+            ("qi", "qi.qi_service.v1"),
             ("3D", "qi.x3d.v1"),
         ] {
             assert_eq!(package(service), expected);

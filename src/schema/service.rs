@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Finding, MessageShape, Payload, SchemaOptions,
+    Finding, MessageShape, Payload, ProtoFile, SchemaOptions,
     claims::{self, Rpc},
     comments::comment,
     descriptor::{
@@ -153,6 +153,18 @@ impl ServiceSchema {
             symbols: symbols::symbols(&file),
             methods,
             findings,
+        }
+    }
+}
+
+impl From<&ServiceSchema> for ProtoFile {
+    fn from(schema: &ServiceSchema) -> Self {
+        Self {
+            name: schema.file_name.clone(),
+            descriptor: schema.descriptor.clone(),
+            symbols: schema.symbols.clone(),
+            dependencies: schema.dependencies.clone(),
+            extensions: Vec::new(),
         }
     }
 }

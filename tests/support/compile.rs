@@ -1,5 +1,7 @@
 //! Checks of generated files with compilers that know nothing of this project.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use protox::file::{

@@ -1,5 +1,7 @@
 //! Meta objects from JSON, in the form in which interface dumps of robots are kept.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use qi_grpc_gateway::qi::{
     value::{MetaMethod, MetaMethodParameter, MetaObject, MetaProperty, MetaSignal, Signature},
     wire::ActionId,

@@ -2,6 +2,7 @@
 //! `libqi-vibe`, in the protocol of NAOqi 2.5 and later and in that of NAOqi 2.1.
 
 #![cfg(feature = "demo")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -76,8 +76,10 @@ mod wire;
 
 pub use error::{FieldPath, Given, RequestError, ResponseError, Taken};
 pub use object::{NoObjects, ObjectSink, ObjectSource, UnknownObject};
-pub use request::{RequestContext, RequestPlan, value_to_dynamic};
-pub use response::{Holds, ResponseContext, ResponsePlan, dynamic_to_value, typed_to_value};
+pub use request::{RequestContext, RequestPlan, value_to_dynamic, value_to_typed};
+pub use response::{
+    Holds, ResponseContext, ResponsePlan, arguments_to_values, dynamic_to_value, typed_to_value,
+};
 pub use wire::Malformed;
 
 /// How deep protobuf messages may nest in a request: the limit of every common protobuf runtime.

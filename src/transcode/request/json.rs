@@ -58,10 +58,13 @@ impl<'a> Json<'a> {
         Ok(json)
     }
 
-    const fn given(&self) -> Given {
+    fn given(&self) -> Given {
         Given::Kind(match self {
             Self::Null => "null",
-            Self::Number(number) => return Given::Double(*number),
+            Self::Number(number) => {
+                let whole = whole(*number).and_then(|number| number.try_into().ok());
+                return whole.map_or(Given::Double(*number), Given::Int);
+            }
             Self::Text(_) => "a string",
             Self::Bool(_) => "a boolean",
             Self::Object(_) => "a JSON object",

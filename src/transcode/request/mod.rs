@@ -22,7 +22,10 @@ use super::{
     wire::{self, Fields, Wire},
 };
 use crate::{
-    qi::wire::{Limits, Writer},
+    qi::{
+        value::Type,
+        wire::{Limits, Writer},
+    },
     schema::{Payload, Scalar},
 };
 
@@ -69,24 +72,53 @@ impl RequestPlan {
         context: &mut RequestContext<'_>,
         out: &mut Writer,
     ) -> Result<(), RequestError> {
-        let start = out.len();
-        let mut encoder = Encoder {
-            limit: start.saturating_add(context.limits.payload_bytes as usize),
-            objects: context.objects,
-            limits: context.limits,
-            out,
-        };
-        let written = match &self.payload {
+        Encoder::run(context, out, |encoder| match &self.payload {
             PayloadPlan::Fields(plan) => encoder.message(plan, message, MESSAGE_DEPTH),
             PayloadPlan::AnyArguments { name, number } => encoder
                 .any_arguments(message, *number)
                 .map_err(|error| error.within(name)),
-        };
-        let written = written.and_then(|()| encoder.check_size());
-        if written.is_err() {
-            out.truncate(start);
+        })
+    }
+
+    /// The same as a dynamic that holds the one value of the message, of its declared type: what
+    /// `setProperty` takes. A value declared `m` is a dynamic anyway, a message without fields gives
+    /// a void dynamic, one with several a tuple.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]; each names the field to blame.
+    pub fn to_dynamic(
+        &self,
+        message: &[u8],
+        context: &mut RequestContext<'_>,
+        out: &mut Writer,
+    ) -> Result<(), RequestError> {
+        let start = out.len();
+        if let Some(signature) = self.dynamic_signature() {
+            out.sized(signature.as_bytes())
+                .map_err(|_| RequestError::TooLarge {
+                    path: FieldPath::EMPTY,
+                    limit: context.limits.payload_bytes as usize,
+                })?;
         }
-        written
+        self.to_qi(message, context, out)
+            .inspect_err(|_| out.truncate(start))
+    }
+
+    /// The signature to put in front of the payload, none where it has one.
+    fn dynamic_signature(&self) -> Option<Cow<'_, str>> {
+        let PayloadPlan::Fields(plan) = &self.payload else {
+            return None;
+        };
+        match &*plan.fields {
+            [] => Some("v".into()),
+            [field] if *field.signature.ty() == Type::Dynamic => None,
+            [field] => Some(field.signature.as_str().into()),
+            fields => {
+                let members = fields.iter().map(|field| field.signature.as_str());
+                Some(format!("({})", members.collect::<String>()).into())
+            }
+        }
     }
 }
 
@@ -100,20 +132,23 @@ pub fn value_to_dynamic(
     context: &mut RequestContext<'_>,
     out: &mut Writer,
 ) -> Result<(), RequestError> {
-    let start = out.len();
-    let mut encoder = Encoder {
-        limit: start.saturating_add(context.limits.payload_bytes as usize),
-        objects: context.objects,
-        limits: context.limits,
-        out,
-    };
-    let written = encoder
-        .dynamic(value, MESSAGE_DEPTH)
-        .and_then(|()| encoder.check_size());
-    if written.is_err() {
-        out.truncate(start);
-    }
-    written
+    value_to_typed(value, &Type::Dynamic, context, out)
+}
+
+/// Appends the bytes of one `qi.gateway.v1.Value` as a value of the type.
+///
+/// # Errors
+///
+/// [`RequestError`]. After one, `out` is as long as before.
+pub fn value_to_typed(
+    value: &[u8],
+    ty: &Type,
+    context: &mut RequestContext<'_>,
+    out: &mut Writer,
+) -> Result<(), RequestError> {
+    Encoder::run(context, out, |encoder| {
+        encoder.value_as(value, ty, MESSAGE_DEPTH)
+    })
 }
 
 /// One run of a plan.
@@ -137,7 +172,26 @@ struct Slot<'a> {
     last: Option<Wire<'a>>,
 }
 
-impl Encoder<'_> {
+impl<'a> Encoder<'a> {
+    fn run(
+        context: &'a mut RequestContext<'_>,
+        out: &'a mut Writer,
+        body: impl FnOnce(&mut Self) -> Result<(), RequestError>,
+    ) -> Result<(), RequestError> {
+        let start = out.len();
+        let mut encoder = Self {
+            limit: start.saturating_add(context.limits.payload_bytes as usize),
+            objects: &mut *context.objects,
+            limits: context.limits,
+            out,
+        };
+        let written = body(&mut encoder).and_then(|()| encoder.check_size());
+        if written.is_err() {
+            encoder.out.truncate(start);
+        }
+        written
+    }
+
     /// Writes the members of a message; `depth` is how many messages may nest in one another from
     /// here on.
     fn message(
@@ -346,37 +400,6 @@ impl Encoder<'_> {
                 id: id.to_owned(),
             }
         })
-    }
-
-    /// `repeated Value args`: a dynamic that holds a tuple of dynamics, as libqi's clients send
-    /// it.
-    fn any_arguments(&mut self, message: &[u8], number: u32) -> Result<(), RequestError> {
-        let mut fields = Fields::new(message);
-        let mut count = 0;
-        while wire::next_of(&mut fields, number)?.is_some() {
-            count += 1;
-        }
-        self.dynamic_tuple_signature(count)?;
-        let mut fields = Fields::new(message);
-        let mut index = 0;
-        while let Some(argument) = wire::next_of(&mut fields, number)? {
-            self.dynamic(argument, MESSAGE_DEPTH - 1)
-                .and_then(|()| self.check_size())
-                .map_err(|error| error.at(index))?;
-            index += 1;
-        }
-        Ok(())
-    }
-
-    /// The signature `(mm..)`.
-    fn dynamic_tuple_signature(&mut self, members: usize) -> Result<(), RequestError> {
-        self.size(members.saturating_add(2))?;
-        self.out.u8(b'(');
-        for _ in 0..members {
-            self.out.u8(b'm');
-        }
-        self.out.u8(b')');
-        Ok(())
     }
 
     /// A byte count and the bytes.

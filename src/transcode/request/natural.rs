@@ -7,12 +7,48 @@ use super::{
 use crate::{
     qi::value::{SignatureError, Type},
     transcode::{
+        MESSAGE_DEPTH,
         error::{FieldPath, Located as _},
         wire,
     },
 };
 
 impl Encoder<'_> {
+    /// `repeated Value args`: a dynamic that holds a tuple of dynamics, as libqi's clients send
+    /// it.
+    pub(super) fn any_arguments(
+        &mut self,
+        message: &[u8],
+        number: u32,
+    ) -> Result<(), RequestError> {
+        let mut fields = Fields::new(message);
+        let mut count = 0;
+        while wire::next_of(&mut fields, number)?.is_some() {
+            count += 1;
+        }
+        self.dynamic_tuple_signature(count)?;
+        let mut fields = Fields::new(message);
+        let mut index = 0;
+        while let Some(argument) = wire::next_of(&mut fields, number)? {
+            self.dynamic(argument, MESSAGE_DEPTH - 1)
+                .and_then(|()| self.check_size())
+                .map_err(|error| error.at(index))?;
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// The signature `(mm..)`.
+    fn dynamic_tuple_signature(&mut self, members: usize) -> Result<(), RequestError> {
+        self.size(members.saturating_add(2))?;
+        self.out.u8(b'(');
+        for _ in 0..members {
+            self.out.u8(b'm');
+        }
+        self.out.u8(b')');
+        Ok(())
+    }
+
     /// The dynamic that a `Value` stands for.
     pub(super) fn dynamic(&mut self, value: &[u8], depth: u32) -> Result<(), RequestError> {
         let depth = deeper(depth)?;

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Encoder, Fields, RequestError, deeper, no_encoding};
+use super::encoder::{Encoder, deeper, no_encoding};
 use crate::{
     qi::value::{TupleType, Type},
     transcode::{
+        RequestError,
         error::{FieldPath, Given, Located as _},
-        wire,
+        wire::{self, Fields},
     },
 };
 

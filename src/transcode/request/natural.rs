@@ -1,15 +1,15 @@
 //! `qi.gateway.v1.Value` where nothing tells its type but itself: as a dynamic.
 
 use super::{
-    Encoder, Fields, RequestError, deeper,
+    encoder::{Encoder, deeper},
     value::{Arm, Parts},
 };
 use crate::{
     qi::value::{SignatureError, Type},
     transcode::{
-        MESSAGE_DEPTH,
+        MESSAGE_DEPTH, RequestError,
         error::{FieldPath, Located as _},
-        wire,
+        wire::{self, Fields},
     },
 };
 

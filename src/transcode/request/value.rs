@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Encoder, Fields, RequestError, deeper, no_encoding};
+use super::encoder::{Encoder, deeper, no_encoding};
 use crate::{
     qi::value::Type,
     transcode::{
+        RequestError,
         error::{FieldPath, Given, Located as _, Taken},
-        wire,
+        wire::{self, Fields},
     },
 };
 

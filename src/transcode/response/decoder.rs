@@ -116,7 +116,7 @@ impl<'r, 'c, 'o> Decoder<'r, 'c, 'o> {
         }
     }
 
-    pub(super) fn entry(
+    fn entry(
         &mut self,
         key: Scalar,
         element: &Element,
@@ -134,7 +134,7 @@ impl<'r, 'c, 'o> Decoder<'r, 'c, 'o> {
     }
 
     /// A field that is there, of about `guess` bytes.
-    pub(super) fn element(
+    fn element(
         &mut self,
         element: &Element,
         number: u32,

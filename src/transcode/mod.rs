@@ -7,11 +7,12 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`plan`] | the compiled form of a message, common to both directions |
-//! | [`request`] | protobuf to qi |
-//! | [`response`] | qi to protobuf |
-//! | [`error`] | what can be wrong, and in which field |
-//! | [`object`] | where objects in messages come from and go to |
+//! | `plan` | the compiled form of a message, common to both directions |
+//! | `request` | protobuf to qi |
+//! | `response` | qi to protobuf |
+//! | `error` | what can be wrong, and in which field |
+//! | `object` | where objects in messages come from and go to |
+//! | `wire` | the wire format of protobuf |
 //!
 //! # The mapping
 //!

@@ -1,6 +1,8 @@
 //! Bytes that no honest peer sends: nothing panics, nothing allocates for what has not come, and
 //! what can be read is written as it was.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 mod golden;
 mod laws;
 
@@ -10,7 +12,10 @@ use bytes::{BufMut as _, Bytes};
 use qi_grpc_gateway::qi::{
     value::{
         Dynamic, ObjectEncoding, SignatureError, Type, Value,
-        codec::{DecodeContext, DecodeError, Decoder, EncodeContext, EncodeError, decode, encode},
+        codec::{
+            DecodeContext, DecodeError, Decoder, EncodeContext, EncodeError, META_OBJECT_SIGNATURE,
+            decode, encode,
+        },
     },
     wire::{FrameDecoder, FrameError, HEADER_BYTES, HeaderError, Limits, ReadError, Writer},
 };
@@ -69,15 +74,46 @@ fn mutated_dynamic_values() {
 
 #[test]
 fn mutated_meta_objects() {
-    let meta_object = |ty: &Type| {
-        ty.to_string()
-            .ends_with("<MetaObject,methods,signals,properties,description>")
-    };
     let seeds: Vec<Vec<u8>> = payloads()
-        .filter(|known| meta_object(&known.0))
+        .filter(|known| is_meta_object(&known.0))
         .map(|known| known.1.to_vec())
         .collect();
     mutants(&seeds, 6, laws::meta_object);
+}
+
+fn is_meta_object(ty: &Type) -> bool {
+    ty.to_string() == META_OBJECT_SIGNATURE
+}
+
+/// Gives the fuzz targets something to start from:
+/// `cargo test --test hostile_bytes seed_the_fuzz_corpus -- --ignored`
+#[test]
+#[ignore = "writes fuzz/corpus"]
+fn seed_the_fuzz_corpus() {
+    let seed = |target: &str, name: String, bytes: &[u8]| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fuzz/corpus")
+            .join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), bytes).unwrap();
+    };
+    for (index, frame) in frames(<[u8]>::to_vec).iter().enumerate() {
+        seed(
+            "header",
+            format!("recorded-{index}"),
+            &frame[..HEADER_BYTES],
+        );
+        seed("frame", format!("recorded-{index}"), frame);
+    }
+    for (index, (ty, payload, _)) in payloads().enumerate() {
+        let signature = ty.to_string();
+        let name = format!("recorded-{index}");
+        seed("signature", name.clone(), signature.as_bytes());
+        seed("value", name.clone(), &dynamic(&signature, &payload));
+        if is_meta_object(&ty) {
+            seed("meta_object", name, &payload);
+        }
+    }
 }
 
 /// Runs a law on many mutants. Some must be readable, some not, or nothing was tried.

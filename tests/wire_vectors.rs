@@ -1,5 +1,7 @@
 //! What real libqi sent: every frame is cut, decoded and written again as it was.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 mod golden;
 
 use std::collections::BTreeMap;

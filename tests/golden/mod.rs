@@ -1,5 +1,6 @@
 //! The recorded frames of `tests/data/vectors`, and their notation of values.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 #![allow(
     dead_code,
     reason = "each test that includes this file uses a part of it"
@@ -56,7 +57,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     paths.sort();
     paths
         .iter()
-        .map(|path| read(path))
+        .map(read)
         .filter(|json| json.get("frames").is_some())
         .map(|json| scenario(&json))
         .collect()
@@ -184,10 +185,10 @@ pub(crate) fn value(ty: &Type, json: &Json) -> Value {
             let items = tuple.elements.iter().zip(array(json));
             Value::Tuple(items.map(|(ty, json)| value(ty, json)).collect())
         }
-        Type::Optional(content) => Value::Optional(match json.get("some") {
-            Some(json) => Some(Box::new(value(content, json))),
-            None => None,
-        }),
+        Type::Optional(content) => {
+            let content = json.get("some").map(|json| Box::new(value(content, json)));
+            Value::Optional(content)
+        }
         Type::Dynamic => Value::Dynamic(Box::new(match json["dynamic"].as_str().unwrap() {
             "" => Dynamic::empty(),
             text => dynamic(text, &json["value"]),

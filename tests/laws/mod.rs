@@ -1,6 +1,7 @@
 //! What holds for every decoder, whatever bytes come: no panic, and what was read is written as
 //! it was. The fuzz targets and `tests/hostile_bytes.rs` check the same.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 #![allow(
     dead_code,
     reason = "each fuzz target that includes this file uses a part of it"

@@ -188,7 +188,8 @@ impl Encoder<'_> {
                 });
             }
         }
-        let annotation = format!("<{name},{}>", names.join(","));
+        let fields: String = names.iter().flat_map(|name| [",", *name]).collect();
+        let annotation = format!("<{name}{fields}>");
         self.size(
             names
                 .len()

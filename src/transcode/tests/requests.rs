@@ -286,6 +286,11 @@ fn values_take_the_type_that_is_told() {
         "(ii)",
         "04000000 28696929 01000000 02000000",
     );
+    let empty = TupleValue {
+        name: "P".into(),
+        fields: Vec::new(),
+    };
+    sends(Kind::TupleValue(empty), "", "05000000 28293c503e");
     // An unset value is void.
     assert_eq!(hex::encode(bytes_to_dynamic(&[]).unwrap()), "0100000076");
 }

@@ -7,11 +7,12 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`plan`] | the compiled form of a message, common to both directions |
-//! | [`request`] | protobuf to qi |
-//! | [`response`] | qi to protobuf |
-//! | [`error`] | what can be wrong, and in which field |
-//! | [`object`] | where objects in messages come from and go to |
+//! | `plan` | the compiled form of a message, common to both directions |
+//! | `request` | protobuf to qi |
+//! | `response` | qi to protobuf |
+//! | `error` | what can be wrong, and in which field |
+//! | `object` | where objects in messages come from and go to |
+//! | `wire` | the wire format of protobuf |
 //!
 //! # The mapping
 //!
@@ -76,8 +77,10 @@ mod wire;
 
 pub use error::{FieldPath, Given, RequestError, ResponseError, Taken};
 pub use object::{NoObjects, ObjectSink, ObjectSource, UnknownObject};
-pub use request::{RequestContext, RequestPlan, value_to_dynamic};
-pub use response::{Holds, ResponseContext, ResponsePlan, dynamic_to_value, typed_to_value};
+pub use request::{RequestContext, RequestPlan, value_to_dynamic, value_to_typed};
+pub use response::{
+    Holds, ResponseContext, ResponsePlan, arguments_to_values, dynamic_to_value, typed_to_value,
+};
 pub use wire::Malformed;
 
 /// How deep protobuf messages may nest in a request: the limit of every common protobuf runtime.

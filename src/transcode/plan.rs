@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    qi::value::Type,
+    qi::value::{Signature, Type},
     schema::{FieldShape, MessageShape, Payload, Scalar, Shape},
 };
 
@@ -29,7 +29,7 @@ pub(super) struct FieldPlan {
     pub(super) number: u32,
     pub(super) form: Form,
     /// The type as it was declared.
-    pub(super) ty: Type,
+    pub(super) signature: Signature,
 }
 
 /// How a field repeats.
@@ -98,7 +98,7 @@ impl FieldPlan {
             name: field.name.as_str().into(),
             number: field.number,
             form: Form::compile(&field.shape),
-            ty: field.signature.ty().clone(),
+            signature: field.signature.clone(),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Encoder, Fields, RequestError, deeper, no_encoding};
+use super::encoder::{Encoder, deeper, no_encoding};
 use crate::{
     qi::value::{TupleType, Type},
     transcode::{
+        RequestError,
         error::{FieldPath, Given, Located as _},
-        wire,
+        wire::{self, Fields},
     },
 };
 
@@ -58,10 +59,13 @@ impl<'a> Json<'a> {
         Ok(json)
     }
 
-    const fn given(&self) -> Given {
+    fn given(&self) -> Given {
         Given::Kind(match self {
             Self::Null => "null",
-            Self::Number(number) => return Given::Double(*number),
+            Self::Number(number) => {
+                let whole = whole(*number).and_then(|number| number.try_into().ok());
+                return whole.map_or(Given::Double(*number), Given::Int);
+            }
             Self::Text(_) => "a string",
             Self::Bool(_) => "a boolean",
             Self::Object(_) => "a JSON object",

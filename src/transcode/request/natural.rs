@@ -1,18 +1,54 @@
 //! `qi.gateway.v1.Value` where nothing tells its type but itself: as a dynamic.
 
 use super::{
-    Encoder, Fields, RequestError, deeper,
+    encoder::{Encoder, deeper},
     value::{Arm, Parts},
 };
 use crate::{
     qi::value::{SignatureError, Type},
     transcode::{
+        MESSAGE_DEPTH, RequestError,
         error::{FieldPath, Located as _},
-        wire,
+        wire::{self, Fields},
     },
 };
 
 impl Encoder<'_> {
+    /// `repeated Value args`: a dynamic that holds a tuple of dynamics, as libqi's clients send
+    /// it.
+    pub(super) fn any_arguments(
+        &mut self,
+        message: &[u8],
+        number: u32,
+    ) -> Result<(), RequestError> {
+        let mut fields = Fields::new(message);
+        let mut count = 0;
+        while wire::next_of(&mut fields, number)?.is_some() {
+            count += 1;
+        }
+        self.dynamic_tuple_signature(count)?;
+        let mut fields = Fields::new(message);
+        let mut index = 0;
+        while let Some(argument) = wire::next_of(&mut fields, number)? {
+            self.dynamic(argument, MESSAGE_DEPTH - 1)
+                .and_then(|()| self.check_size())
+                .map_err(|error| error.at(index))?;
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// The signature `(mm..)`.
+    fn dynamic_tuple_signature(&mut self, members: usize) -> Result<(), RequestError> {
+        self.size(members.saturating_add(2))?;
+        self.out.u8(b'(');
+        for _ in 0..members {
+            self.out.u8(b'm');
+        }
+        self.out.u8(b')');
+        Ok(())
+    }
+
     /// The dynamic that a `Value` stands for.
     pub(super) fn dynamic(&mut self, value: &[u8], depth: u32) -> Result<(), RequestError> {
         let depth = deeper(depth)?;
@@ -152,7 +188,8 @@ impl Encoder<'_> {
                 });
             }
         }
-        let annotation = format!("<{name},{}>", names.join(","));
+        let fields: String = names.iter().flat_map(|name| [",", *name]).collect();
+        let annotation = format!("<{name}{fields}>");
         self.size(
             names
                 .len()

@@ -1,11 +1,13 @@
 //! Numbers, texts and bytes.
 
-use super::{Encoder, Fields, Malformed, RequestError, Wire};
+use super::encoder::Encoder;
 use crate::{
     schema::Scalar,
     transcode::{
+        Malformed, RequestError,
         error::{Given, Located as _},
         plan::scalar_type,
+        wire::{Fields, Wire},
     },
 };
 

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Encoder, Fields, RequestError, deeper, no_encoding};
+use super::encoder::{Encoder, deeper, no_encoding};
 use crate::{
     qi::value::Type,
     transcode::{
+        RequestError,
         error::{FieldPath, Given, Located as _, Taken},
-        wire,
+        wire::{self, Fields},
     },
 };
 
@@ -151,11 +152,7 @@ impl Encoder<'_> {
         depth: u32,
     ) -> Result<(), RequestError> {
         self.arm_of_type(arm, ty, depth)
-            .map_err(|error| match (&error, arm) {
-                // A value of its own in front of the arm tells more than the arm.
-                (RequestError::TooLarge { .. }, _) => error,
-                _ => error.within(arm.field()),
-            })
+            .map_err(|error| error.within(arm.field()))
     }
 
     fn arm_of_type(&mut self, arm: &Arm<'_>, ty: &Type, depth: u32) -> Result<(), RequestError> {

@@ -1,12 +1,15 @@
 //! The `json` arm: a `google.protobuf.Value`, on request.
 
-use super::{Decoder, ResponseError, text};
+use super::decoder::{Decoder, text};
 use crate::{
     qi::{
         value::{TupleType, Type},
         wire::{ReadError, Reader},
     },
-    transcode::wire::{self, Length},
+    transcode::{
+        ResponseError,
+        wire::{self, Length},
+    },
 };
 
 /// Why a value is not written as JSON.
@@ -26,14 +29,14 @@ impl<E: Into<ResponseError>> From<E> for NotJson {
 type Written = Result<(), NotJson>;
 
 impl Decoder<'_, '_, '_> {
-    /// The content of the `Value` that a dynamic stands for, if it has a JSON form; else nothing
-    /// is read nor written.
-    pub(super) fn json_arm(&mut self) -> Result<bool, ResponseError> {
+    /// The content of the `Value` that a value stands for, if it has a JSON form; else nothing is
+    /// read nor written.
+    pub(super) fn json_arm(&mut self, ty: &Type) -> Result<bool, ResponseError> {
         let reader = self.reader.clone();
         let budgets = self.budgets;
         let start = self.out.len();
         let guess = self.reader.left();
-        match self.json_nested(JSON, guess, Self::json_dynamic) {
+        match self.json_nested(JSON, guess, |decoder| decoder.json_value(ty)) {
             Ok(()) => Ok(true),
             Err(NotJson::NoForm) => {
                 self.reader = reader;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{Decoder, ResponseError, Zero};
+use super::decoder::{Decoder, Zero};
 use crate::{
     schema::Scalar,
     transcode::{
+        ResponseError,
         error::{FieldPath, Located as _},
         wire,
     },

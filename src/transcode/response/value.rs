@@ -1,25 +1,43 @@
 //! `qi.gateway.v1.Value`.
 
-use super::{Decoder, ResponseError, Zero, no_encoding, text};
+use super::decoder::{Decoder, Zero, no_encoding, text};
 use crate::{
     qi::{
         value::{TupleType, Type},
         wire::ReadError,
     },
     schema::Scalar,
-    transcode::{error::Located as _, wire},
+    transcode::{ResponseError, error::Located as _, wire},
 };
 
 impl Decoder<'_, '_, '_> {
     /// The content of the `Value` that a dynamic stands for.
     pub(super) fn dynamic(&mut self) -> Result<(), ResponseError> {
-        if self.json && self.json_arm()? {
+        self.json_or(&Type::Dynamic, Self::exact)
+    }
+
+    /// The content of the `Value` that a value of a type stands for, where nothing else tells the
+    /// type.
+    pub(super) fn self_told(&mut self, ty: &Type, signature: &str) -> Result<(), ResponseError> {
+        match ty {
+            Type::Dynamic => self.dynamic(),
+            other => self.json_or(other, |decoder| decoder.typed(other, signature)),
+        }
+    }
+
+    /// A value as JSON, if that is wanted and it has such a form.
+    fn json_or(
+        &mut self,
+        ty: &Type,
+        exact: impl FnOnce(&mut Self) -> Result<(), ResponseError>,
+    ) -> Result<(), ResponseError> {
+        if self.json && self.json_arm(ty)? {
             return Ok(());
         }
-        // Once a value has no JSON form, neither has what is inside of it: every dynamic would
-        // have to be read again, and those within again.
+        // Once a value has no JSON form, what is inside of it is not tried: every dynamic would be
+        // read again, and those within again.
         let json = std::mem::replace(&mut self.json, false);
-        let read = self.exact();
+        let read = exact(self);
         self.json = json;
         read
     }
@@ -52,7 +70,7 @@ impl Decoder<'_, '_, '_> {
     }
 
     /// The content of the `Value` of a type, and its signature where the arm does not tell it.
-    pub(super) fn typed(&mut self, ty: &Type, signature: &str) -> Result<(), ResponseError> {
+    fn typed(&mut self, ty: &Type, signature: &str) -> Result<(), ResponseError> {
         let arm = self.value(ty)?;
         if arm == StringArm::Raw || !is_natural(signature) {
             wire::put_bytes_field(self.out, SIGNATURE, signature.as_bytes());

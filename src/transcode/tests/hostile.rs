@@ -30,6 +30,17 @@ fn run_all(ty: &Type, bytes: &Bytes) {
     if let Ok(value) = to_value(bytes) {
         let _ = to_dynamic(&value);
     }
+    let mut context = RequestContext {
+        objects: &mut NoObjects,
+        limits: Limits::default(),
+    };
+    let mut typed = Writer::new();
+    if value_to_typed(bytes, ty, &mut context, &mut typed).is_ok() {
+        let signature = Signature::from(ty.clone());
+        let typed = typed.finish();
+        respond(|context, out| typed_to_value(&typed, &signature, context, out))
+            .expect("our own value");
+    }
     if let Ok(dynamic) = bytes_to_dynamic(bytes) {
         to_value(&dynamic).expect("our own dynamic");
     }
@@ -66,6 +77,11 @@ proptest! {
         let qi = qi.finish();
         let plan = ResponsePlan::compile(&shapes::Shapes::default().payload(&ty));
         let mut message = response(&plan, &qi).unwrap();
+        let signature = Signature::from(ty.clone());
+        let tuple = respond(|context, out| typed_to_value(&qi, &signature, context, out));
+        let mut tuple = tuple.unwrap();
+        mutate(&mut tuple, &mutations);
+        run_all(&ty, &tuple.into());
         let mut qi = qi.to_vec();
         mutate(&mut qi, &mutations);
         mutate(&mut message, &mutations);

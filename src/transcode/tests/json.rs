@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{generate::Source, *};
 
 fn json(text: &str, signature: &str) -> v1::Value {
     // The `Value` as a client writes it, by way of prost-reflect's JSON.
@@ -134,7 +134,45 @@ fn what_has_no_json_form_comes_with_its_arm() {
     }
 }
 
+/// Any JSON, without whole numbers between 2^53 and 2^64, which come back with another arm.
+fn any_json(source: &mut Source<'_>, depth: usize) -> prost_types::Value {
+    use prost_types::{ListValue, Struct, value::Kind};
+    let kind = match source.below(if depth == 0 { 5 } else { 7 }) {
+        0 => Kind::NullValue(0),
+        1 => Kind::BoolValue(source.byte() % 2 == 1),
+        2 => Kind::NumberValue(f64::from(source.byte()) - 128.0),
+        3 => Kind::NumberValue([0.1, -1e300, 5e-324, 1e20][source.below(4)]),
+        4 => Kind::StringValue(["", "a", "世"][source.below(3)].into()),
+        5 => Kind::ListValue(ListValue {
+            values: (0..source.below(4))
+                .map(|_| any_json(source, depth - 1))
+                .collect(),
+        }),
+        _ => Kind::StructValue(Struct {
+            fields: (0..source.below(4))
+                .map(|_| (source.byte().to_string(), any_json(source, depth - 1)))
+                .collect(),
+        }),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
 proptest! {
+    #[test]
+    fn json_comes_back_as_it_was(choices: Vec<u8>) {
+        let json = any_json(&mut Source(&choices), 4);
+        let value = v1::Value {
+            kind: Some(v1::value::Kind::Json(json)),
+            signature: String::new(),
+        };
+        let dynamic = to_dynamic(&value).unwrap();
+        let back = respond(|context, out| {
+            context.json = true;
+            dynamic_to_value(&dynamic, context, out)
+        });
+        prop_assert_eq!(v1::Value::decode(&*back.unwrap()).unwrap(), value);
+    }
+
     #[test]
     fn whole_numbers_stay_what_they_are(number in -(1_i64 << 53)..=(1_i64 << 53)) {
         let dynamic = to_dynamic(&json(&number.to_string(), "")).unwrap();

@@ -286,6 +286,11 @@ fn values_take_the_type_that_is_told() {
         "(ii)",
         "04000000 28696929 01000000 02000000",
     );
+    let empty = TupleValue {
+        name: "P".into(),
+        fields: Vec::new(),
+    };
+    sends(Kind::TupleValue(empty), "", "05000000 28293c503e");
     // An unset value is void.
     assert_eq!(hex::encode(bytes_to_dynamic(&[]).unwrap()), "0100000076");
 }
@@ -400,4 +405,50 @@ fn any_arguments_name_the_one_to_blame() {
         "0a00 0a06 18ac02 7a0143",
         "args[1].int_value: takes an integer from 0 to 255, not 300",
     );
+}
+
+#[test]
+fn a_property_is_sent_as_a_dynamic_of_its_type() {
+    let dynamic = |declared: &str, message: &str| {
+        let mut context = RequestContext {
+            objects: &mut NoObjects,
+            limits: Limits::default(),
+        };
+        let mut out = Writer::new();
+        RequestPlan::compile(&payload(declared))
+            .to_dynamic(&from_hex(message), &mut context, &mut out)
+            .map(|()| hex::encode(out.as_slice()))
+    };
+    assert_eq!(dynamic("(i)", "0805").unwrap(), "010000006905000000");
+    assert_eq!(dynamic("()", "").unwrap(), "0100000076");
+    assert_eq!(dynamic("(m)", "0a021001").unwrap(), "010000006201");
+    assert_eq!(
+        dynamic("((i)<P,a>)", "").unwrap(),
+        "080000002869293c502c613e00000000"
+    );
+    assert_eq!(dynamic("(ib)", "").unwrap(), "04000000286962290000000000");
+    assert!(dynamic("(c)", "08ac02").is_err());
+}
+
+#[test]
+fn values_can_be_arguments_of_a_known_type() {
+    let typed = |value: &v1::Value, ty: &str| {
+        let mut context = RequestContext {
+            objects: &mut NoObjects,
+            limits: Limits::default(),
+        };
+        let mut out = Writer::new();
+        value_to_typed(
+            &value.encode_to_vec(),
+            signature(ty).ty(),
+            &mut context,
+            &mut out,
+        )
+        .map(|()| hex::encode(out.as_slice()))
+    };
+    let number = value(Kind::IntValue(5), "");
+    assert_eq!(typed(&number, "w").unwrap(), "0500");
+    assert_eq!(typed(&number, "m").unwrap(), "010000006c0500000000000000");
+    let error = typed(&number, "s").unwrap_err();
+    assert_eq!(error.to_string(), "int_value: takes the qi type s, not 5");
 }

@@ -368,3 +368,31 @@ fn lists_and_dynamics_hold_objects_too() {
         Some(v1::value::Kind::ObjectValue(v1::ObjectRef { id }))
     );
 }
+
+#[test]
+fn arguments_of_known_types_become_values() {
+    let types = ["i", "m", "s"].map(|text| signature(text).into_type());
+    let qi = from_hex("05000000 01000000 6201 01000000 61");
+    let values = respond(|context, out| arguments_to_values(&qi, &types, 3, context, out));
+    assert_eq!(
+        hex::encode(values.unwrap()),
+        "1a0518057a01691a0210011a033a0161"
+    );
+    let values = respond(|context, out| {
+        context.json = true;
+        arguments_to_values(&qi, &types, 3, context, out)
+    });
+    // Each is the `json` arm: a number, a boolean, a string.
+    assert_eq!(
+        hex::encode(values.unwrap()),
+        "1a0b 7209 110000000000001440 1a04 7202 2001 1a05 7203 1a0161".replace(' ', "")
+    );
+    // A value declared `m` says by itself what it is.
+    let dynamic = from_hex("01000000 6205");
+    let declared = signature("m");
+    let error = respond(|context, out| typed_to_value(&dynamic, &declared, context, out));
+    assert!(matches!(error, Err(ResponseError::Bool { byte: 5, .. })));
+    let dynamic = from_hex("01000000 6201");
+    let value = respond(|context, out| typed_to_value(&dynamic, &declared, context, out));
+    assert_eq!(value, Ok(vec![0x10, 1]));
+}

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out() {
         let sizes = [0, 1, 8191, 8192, 0, 20_000, 100_000, 3, 9000, 9000];
-        for step in [1_000_000, 65_536, 8192, 29, 28, 7] {
+        for step in [1_000_000, 65_536, 8192, 4099, 1021] {
             let mut batch = Batch::default();
             let mut expected = Vec::new();
             for (n, size) in sizes.into_iter().enumerate() {

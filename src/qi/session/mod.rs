@@ -19,21 +19,32 @@
 //! | [`connection`], [`call`] | the handle of a connection, a call on its way |
 //! | [`event`] | where messages go that the peer sends on its own |
 //! | [`signal`] | registering with remote signals |
+//! | [`object`] | objects on the other side of a connection |
+//! | [`endpoint`], [`dial`] | where processes listen, opening connections to them |
+//! | [`directory`], [`changes`] | the service directory, services that come and go |
+//! | [`client`] | a robot's bus: directory, services and the connections that reach them |
 //! | [`capabilities`], [`limits`], [`error`] | what both sides can do, what is accepted, what fails |
 
 pub mod auth_map;
 pub mod call;
 pub mod capabilities;
+pub mod changes;
+pub mod client;
 pub mod connection;
+pub mod dial;
+pub mod directory;
+pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod framed;
 pub mod handshake;
 pub mod limits;
+pub mod object;
 pub mod signal;
 
 mod batch;
 mod driver;
+mod pool;
 mod state;
 
 #[cfg(test)]
@@ -42,10 +53,17 @@ mod tests;
 pub use auth_map::{AuthMap, RemoteCapabilities};
 pub use call::{Call, Reply};
 pub use capabilities::Capabilities;
+pub use changes::{DirectoryChange, DirectoryChanges};
+pub use client::{ConnectError, ServiceError, Session};
 pub use connection::{Connection, ConnectionOptions, Subscription, WeakConnection};
+pub use dial::{DialError, DialOptions, Dialed, dial};
+pub use directory::{Directory, DirectoryError, ServiceInfo, ServiceInfoLayout};
+pub use endpoint::{Endpoint, EndpointError, Scheme, ServiceEndpoint};
 pub use error::{CallError, CloseReason, SendError};
 pub use event::{ConnectionId, Dispatch, EventSink, NoObjects, UNHANDLED_CALL, error_payload};
 pub use framed::Framed;
 pub use handshake::{Authenticated, Credentials, HandshakeError, HandshakeOptions, authenticate};
 pub use limits::ConnectionLimits;
+pub use object::{ObjectError, RemoteObject};
+pub use pool::ReachError;
 pub use signal::RemoteSignal;

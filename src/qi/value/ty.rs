@@ -162,7 +162,7 @@ impl Type {
             | Self::VarArgs(_)
             | Self::KwArgs(_) => 4,
             Self::Int64 | Self::UInt64 | Self::Double => 8,
-            // Without a cached meta object; with one it is 1 + 4 + 4 + 4.
+            // Of a meta object that came before: 1 + 4 + 4 + 4. One that comes along takes more.
             Self::Object => 13,
             Self::Tuple(tuple) => tuple.elements.iter().map(Self::min_bytes).sum(),
         }

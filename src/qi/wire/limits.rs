@@ -15,8 +15,8 @@ pub struct Limits {
     /// How deep dynamic values may nest in one another. Default 64, for the same reason.
     pub dynamic_depth: u16,
     /// How deep values may nest altogether, dynamic values and their contents included. Default
-    /// 256: twice what lists of dynamics need to reach [`Self::dynamic_depth`], and a decoder that
-    /// recurses 256 times needs less than 512 KiB of stack.
+    /// 128: what lists of dynamics need to reach [`Self::dynamic_depth`]; a decoder that recurses
+    /// so often needs less than 1 MiB of stack, even unoptimized.
     pub value_depth: u16,
     /// How many values may be built from one message, those inside of others and the characters of
     /// dynamic signatures included. Default 2 000 000: a value takes some ten times the memory that
@@ -35,7 +35,7 @@ impl Default for Limits {
             signature_bytes: 65_536,
             signature_depth: 64,
             dynamic_depth: 64,
-            value_depth: 256,
+            value_depth: 128,
             values: 2_000_000,
             empty_elements: 65_536,
         }

@@ -94,13 +94,25 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
+    /// Apart from [`Self::scalar`] for the sake of the stack: this one recurses.
     fn content(&mut self, ty: &Type) -> Result<Value, DecodeError> {
+        match ty {
+            Type::Dynamic => Ok(Value::Dynamic(Box::new(self.dynamic()?))),
+            Type::List(element) | Type::VarArgs(element) => self.list(element),
+            Type::Map(entry) => self.map(&entry.0, &entry.1),
+            Type::KwArgs(element) => self.map(&Type::String, element),
+            Type::Tuple(tuple) => self.tuple(&tuple.elements),
+            Type::Optional(content) => self.optional(content),
+            scalar => self.scalar(scalar),
+        }
+    }
+
+    fn scalar(&mut self, ty: &Type) -> Result<Value, DecodeError> {
         Ok(match ty {
             Type::Void | Type::None => {
                 self.charge_empty()?;
                 Value::Void
             }
-            Type::Unknown => return Err(self.no_encoding()),
             Type::Bool => Value::Bool(self.bool()?),
             Type::Int8 => Value::Int8(self.reader.i8()?),
             Type::UInt8 => Value::UInt8(self.reader.u8()?),
@@ -114,16 +126,15 @@ impl<'a> Decoder<'a> {
             Type::Double => Value::Double(self.reader.f64()?),
             Type::String => Value::String(self.shared("a string")?),
             Type::Raw => Value::Raw(self.shared("a raw value")?),
-            Type::Dynamic => Value::Dynamic(Box::new(self.dynamic()?)),
             Type::Object => Value::Object(Box::new(self.object()?)),
-            Type::List(element) | Type::VarArgs(element) => self.list(element)?,
-            Type::Map(entry) => self.map(&entry.0, &entry.1)?,
-            Type::KwArgs(element) => self.map(&Type::String, element)?,
-            Type::Tuple(tuple) => self.tuple(&tuple.elements)?,
-            Type::Optional(content) => Value::Optional(match self.bool()? {
-                true => Some(Box::new(self.value(content)?)),
-                false => None,
-            }),
+            Type::Unknown
+            | Type::Dynamic
+            | Type::List(_)
+            | Type::VarArgs(_)
+            | Type::Map(_)
+            | Type::KwArgs(_)
+            | Type::Tuple(_)
+            | Type::Optional(_) => return Err(self.no_encoding()),
         })
     }
 
@@ -159,6 +170,13 @@ impl<'a> Decoder<'a> {
             items.push(self.value(element)?);
         }
         Ok(Value::Tuple(items))
+    }
+
+    fn optional(&mut self, content: &Type) -> Result<Value, DecodeError> {
+        Ok(Value::Optional(match self.bool()? {
+            true => Some(Box::new(self.value(content)?)),
+            false => None,
+        }))
     }
 
     /// Reads a dynamic value, its signature included.

@@ -2,15 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{
-    ValueError,
-    convert::{convert, may_convert},
-    error::text,
-};
+use super::{ValueError, error::text};
 use crate::qi::{
     value::{
         Dynamic, ObjectEncoding, Signature, Type, Value,
         codec::{DecodeContext, DecodeError, Decoder, EncodeContext, encode, encode_dynamic},
+        convert::{ConvertError, convert, may_convert},
     },
     wire::{Flags, Limits, ReadError, Writer},
 };
@@ -104,9 +101,8 @@ fn convert_arguments(arguments: Vec<(Type, Value)>, ty: &Type) -> Result<Vec<Val
     }
     let numbered = (1..).zip(arguments.into_iter().zip(&tuple.elements));
     let converted = numbered.map(|(number, ((from, value), to))| {
-        let shown = from.to_string();
-        convert(value, &from, to).map_err(|_| {
-            format!("Call argument number {number} conversion failure from {shown} to {to}.")
+        convert(&value, &from, to).map_err(|_| {
+            format!("Call argument number {number} conversion failure from {from} to {to}.")
         })
     });
     converted.collect()
@@ -152,10 +148,11 @@ fn any_arguments(values: Vec<Value>) -> Result<Dynamic, ValueError> {
     let mut contents = Vec::with_capacity(values.len());
     for value in values {
         let Value::Dynamic(dynamic) = value else {
-            return Err(ValueError::Conversion {
-                from: value.kind_name().to_owned(),
-                to: Type::Dynamic.to_string(),
-            });
+            let mismatch = ConvertError::Mismatch {
+                expected: Type::Dynamic.kind_name(),
+                found: value.kind_name(),
+            };
+            return Err(mismatch.into());
         };
         types.push(dynamic.signature.map_or(Type::Void, Signature::into_type));
         contents.push(dynamic.value);
@@ -174,7 +171,7 @@ pub(super) fn encode_converted(
         return None;
     };
     let values = Value::Tuple(values.to_vec());
-    let values = convert(values, signature.ty(), wanted.ty()).ok()?;
+    let values = convert(&values, signature.ty(), wanted.ty()).ok()?;
     dynamic_payload(&Dynamic::new(wanted.clone(), values)).ok()
 }
 
@@ -189,7 +186,7 @@ pub(super) fn encode_result(
         return Err(ValueError::Object.to_string());
     }
     if let Some(wanted) = wanted
-        && let Ok(converted) = convert(value.clone(), declared.ty(), wanted.ty())
+        && let Ok(converted) = convert(&value, declared.ty(), wanted.ty())
     {
         let dynamic = match converted {
             Value::Dynamic(dynamic) => *dynamic,

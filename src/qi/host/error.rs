@@ -7,6 +7,7 @@ use crate::qi::{
     value::{
         Signature, SignatureError,
         codec::{DecodeError, EncodeError},
+        convert::ConvertError,
     },
     wire::{ReadError, ServiceId, TooLong},
 };
@@ -56,13 +57,8 @@ pub enum ValueError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// It cannot be converted to the declared type.
-    #[error("{from} cannot be converted to {to}")]
-    Conversion {
-        /// The type of the value.
-        from: String,
-        /// The declared type.
-        to: String,
-    },
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
     /// It holds an object, which is hosted by nobody.
     #[error("the value holds an object")]
     Object,
@@ -99,9 +95,6 @@ pub enum RegisterError {
     /// The directory did not do as it was asked: the name is taken, or the connection lost.
     #[error("the service directory: {0}")]
     Directory(#[from] CallError),
-    /// The directory answered with what cannot be read.
-    #[error("the answer of the service directory: {0}")]
-    Answer(#[from] DecodeError),
     /// The directory gave no number.
     #[error("the number of the service: {0}")]
     Number(#[from] ReadError),

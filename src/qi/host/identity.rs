@@ -2,17 +2,18 @@
 
 use std::{env, fs, io::Write as _, path::PathBuf, process};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use crate::qi::value::ObjectUid;
+use crate::qi::{session::ServiceInfo, value::ObjectUid, wire::ServiceId};
 
 /// What is the same for all services of a host.
 #[derive(Debug)]
 pub(super) struct Identity {
     /// Clients take loopback endpoints only from services of their own machine (section 15).
-    pub(super) machine_id: String,
-    pub(super) process_id: u32,
-    pub(super) session_id: String,
+    machine_id: String,
+    process_id: u32,
+    session_id: String,
     pub(super) endpoints: Vec<String>,
 }
 
@@ -26,8 +27,21 @@ impl Identity {
         }
     }
 
+    /// What the directory is told about a service; the number is the directory's to give.
+    pub(super) fn describe(&self, name: &str) -> ServiceInfo {
+        ServiceInfo {
+            name: name.to_owned(),
+            service_id: ServiceId::default(),
+            machine_id: self.machine_id.clone(),
+            process_id: self.process_id,
+            endpoints: self.endpoints.clone(),
+            session_id: self.session_id.clone(),
+            object_uid: Some(Bytes::copy_from_slice(&self.object_uid(name).0)),
+        }
+    }
+
     /// The identity of a service's object: the same as long as the service lives.
-    pub(super) fn object_uid(&self, service: &str) -> ObjectUid {
+    fn object_uid(&self, service: &str) -> ObjectUid {
         let mut hash = Sha256::new();
         hash.update(&self.machine_id);
         hash.update(&self.session_id);

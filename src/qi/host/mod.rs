@@ -30,7 +30,6 @@ pub mod server;
 
 mod arguments;
 mod call;
-mod convert;
 mod identity;
 mod peer;
 mod service;

@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{ValueError, arguments::encode_arguments, convert::convert, subscribers::Subscribers};
+use super::{ValueError, arguments::encode_arguments, subscribers::Subscribers};
 use crate::qi::{
-    value::{Signature, Type, Value},
+    value::{Signature, Type, Value, convert::convert},
     wire::ActionId,
 };
 
@@ -109,7 +109,7 @@ impl Property {
     }
 
     /// Sets the property for a peer, which has a value of another type perhaps.
-    pub(super) fn set_from(&self, value: Value, from: &Type) -> Result<(), ValueError> {
+    pub(super) fn set_from(&self, value: &Value, from: &Type) -> Result<(), ValueError> {
         let value = convert(value, from, self.signature.ty())?;
         self.store(value.clone())?;
         if let Some(on_set) = &self.on_set {

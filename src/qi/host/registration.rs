@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Host, HostedObject, RegisterError, identity::Identity, table::Table};
+use super::{Host, HostedObject, RegisterError, table::Table};
 use crate::qi::{
-    session::{CallError, CloseReason, Connection, Reply},
-    value::{
-        MetaMethod, MetaObject, Signature, Type, Value,
-        codec::{EncodeContext, decode_meta_object, encode},
-    },
-    wire::{ActionId, Address, ObjectId, Reader, ServiceId, Writer},
+    session::{CallError, CloseReason, Connection, Reply, ServiceInfoLayout, Session},
+    value::{MetaMethod, MetaObject, Type},
+    wire::{ActionId, Address, ObjectId, Reader, ServiceId},
 };
 
 impl Host {
-    /// Puts an object on the bus of a service directory as the service `name`.
+    /// Puts an object on the bus of a session as the service `name`, until the session ends.
     ///
-    /// `directory` should have been opened with [`Self::dispatch`]; without it everyone but the
+    /// The session should have been connected with [`Self::dispatch`]; without it everyone but the
     /// directory's own process can use the service.
     ///
     /// # Errors
@@ -29,12 +26,13 @@ impl Host {
     /// The service does not come up, but its name may stay taken until the connection ends.
     pub async fn register(
         &self,
-        directory: &Connection,
+        session: &Session,
         name: &str,
         object: &HostedObject,
     ) -> Result<Registration, RegisterError> {
-        let methods = Methods::of(directory).await?;
-        let info = methods.describe(name, &self.identity)?;
+        let directory = session.connection();
+        let methods = Methods::of(session.directory().object().meta())?;
+        let info = methods.layout.encode(&self.identity.describe(name))?;
         let reply = call(directory, methods.register, info).await?;
         let id = Reader::new(&reply.payload).u32()?;
         let mut registration = Registration {
@@ -53,8 +51,7 @@ impl Host {
     }
 }
 
-/// A service on a bus. Leaves the bus when dropped, best with [`Self::leave`]. Keeps the
-/// connection to the directory open.
+/// A service on a bus. Leaves the bus when dropped, best with [`Self::leave`].
 #[derive(Debug)]
 #[must_use = "dropping it takes the service from the bus"]
 pub struct Registration {
@@ -134,70 +131,31 @@ struct Methods {
     register: ActionId,
     ready: ActionId,
     unregister: ActionId,
-    /// What registerService takes.
-    form: Signature,
+    /// What registerService takes; older directories want no object uid (section 20).
+    layout: ServiceInfoLayout,
 }
 
 impl Methods {
-    async fn of(connection: &Connection) -> Result<Self, RegisterError> {
-        let reply = call(connection, ActionId::META_OBJECT, number(0)).await?;
-        let limits = &connection.limits().wire;
-        let meta = decode_meta_object(&reply.payload, limits)?.meta;
-        let register = method(&meta, "registerService")?;
+    fn of(meta: &MetaObject) -> Result<Self, RegisterError> {
+        let register = method(meta, "registerService")?;
+        let form = &register.parameters_signature;
+        let layout = match form.ty() {
+            Type::Tuple(arguments) => match &*arguments.elements {
+                [info] => ServiceInfoLayout::of(info),
+                _ => None,
+            },
+            _ => None,
+        };
         Ok(Self {
             register: register.uid,
-            ready: method(&meta, "serviceReady")?.uid,
-            unregister: method(&meta, "unregisterService")?.uid,
-            form: register.parameters_signature.clone(),
+            ready: method(meta, "serviceReady")?.uid,
+            unregister: method(meta, "unregisterService")?.uid,
+            layout: layout.ok_or_else(|| RegisterError::UnknownForm {
+                signature: form.clone(),
+            })?,
         })
     }
-
-    /// The description of a service, in the form that the directory declares: older ones have no
-    /// object uid (section 20). The number is the directory's to give.
-    fn describe(&self, name: &str, identity: &Identity) -> Result<Bytes, RegisterError> {
-        let endpoints = identity.endpoints.iter().map(|url| Value::text(url));
-        let uid = identity.object_uid(name);
-        let mut info = vec![
-            (Type::String, Value::text(name)),
-            (Type::UInt32, Value::UInt32(0)),
-            (Type::String, Value::text(&identity.machine_id)),
-            (Type::UInt32, Value::UInt32(identity.process_id)),
-            (Type::list(Type::String), Value::List(endpoints.collect())),
-            (Type::String, Value::text(&identity.session_id)),
-            // Raw bytes, though it is declared as a string (section 14).
-            (Type::String, Value::String(Bytes::copy_from_slice(&uid.0))),
-        ];
-        let unknown = || RegisterError::UnknownForm {
-            signature: self.form.clone(),
-        };
-        let Type::Tuple(arguments) = self.form.ty() else {
-            return Err(unknown());
-        };
-        let [Type::Tuple(form)] = &*arguments.elements else {
-            return Err(unknown());
-        };
-        if form.elements.len() < OLD_FORM {
-            return Err(unknown());
-        }
-        info.truncate(form.elements.len());
-        let (types, values) = info.into_iter().unzip();
-        if !Type::tuple(types).same_layout(&Type::tuple(form.elements.clone())) {
-            return Err(unknown());
-        }
-        let info = Value::Tuple(vec![Value::Tuple(values)]);
-        let mut writer = Writer::new();
-        encode(
-            &info,
-            self.form.ty(),
-            &mut EncodeContext::default(),
-            &mut writer,
-        )?;
-        Ok(writer.finish())
-    }
 }
-
-/// How many fields the description of a service has at directories before 2018.
-const OLD_FORM: usize = 6;
 
 fn method<'a>(meta: &'a MetaObject, name: &'static str) -> Result<&'a MetaMethod, RegisterError> {
     meta.methods_named(name)

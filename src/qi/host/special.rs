@@ -85,7 +85,7 @@ pub(super) fn call(
         ActionId::PROPERTY => property_value(find(object, &next(), text::NO_PROPERTY)?),
         ActionId::SET_PROPERTY => {
             let property = find(object, &next(), text::NO_SET_PROPERTY)?;
-            set_property(property, next())?;
+            set_property(property, &next())?;
             Ok(Bytes::new())
         }
         _ => property_names(object),
@@ -144,22 +144,21 @@ fn property_value(property: &Property) -> Result<Bytes, String> {
     dynamic_payload(&dynamic).map_err(|error| error.to_string())
 }
 
-fn set_property(property: &Property, value: Value) -> Result<(), String> {
+fn set_property(property: &Property, value: &Value) -> Result<(), String> {
     let to = &property.signature;
-    if holds_object(&value) {
+    if holds_object(value) {
         return Err(format!("setProperty: objects cannot be kept as {to}"));
     }
     // A dynamic in a dynamic counts as one (section 7).
-    let mut value = value;
-    let mut from = Type::Dynamic;
-    while let Value::Dynamic(dynamic) = value {
-        from = dynamic.signature.map_or(Type::Void, Signature::into_type);
-        value = dynamic.value;
+    let mut from = &Type::Dynamic;
+    let mut content = value;
+    while let Value::Dynamic(dynamic) = content {
+        from = dynamic.signature.as_ref().map_or(&Type::Void, Signature::ty);
+        content = &dynamic.value;
     }
-    let shown = from.to_string();
     property
-        .set_from(value, &from)
-        .map_err(|_| format!("setProperty: Failed converting {shown} to {to}"))
+        .set_from(content, from)
+        .map_err(|_| format!("setProperty: Failed converting {from} to {to}"))
 }
 
 fn property_names(object: &Object) -> Result<Bytes, String> {

@@ -131,7 +131,8 @@ fn optional(value: &Value, from: &Type, to: &Type) -> Result<Value, ConvertError
 
 /// Whether some value of the one type can become one of the other. libqi asks this of an optional
 /// that is empty, though not of a list.
-fn may_convert(from: &Type, to: &Type) -> bool {
+#[must_use]
+pub fn may_convert(from: &Type, to: &Type) -> bool {
     match (from, to) {
         (Type::Dynamic, _) | (_, Type::Dynamic) => true,
         (Type::Void | Type::None, Type::Void | Type::None | Type::Optional(_)) => true,

@@ -257,7 +257,7 @@ impl Supervisor {
         };
         let unlinked = service.unlink(id);
         if unlinked {
-            info!(service = name, "service is away");
+            debug!(service = name, "service is away");
         }
         unlinked
     }

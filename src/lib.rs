@@ -10,7 +10,10 @@
 //! | [`qi`] | native qimessaging: wire, values, client sessions, hosting |
 //! | [`schema`] | what a robot says about itself as protobuf descriptors |
 //! | [`transcode`] | protobuf bytes to qi bytes and back, by compiled plans |
+//! | `demo` | the embedded robot, behind the feature `demo` |
 
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod qi;
 pub mod schema;
 pub mod transcode;

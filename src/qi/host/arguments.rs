@@ -56,6 +56,9 @@ pub(super) fn decode_arguments(
             }
         }
     };
+    if values.iter().any(is_empty_dynamic) {
+        return Err(text::EMPTY_DYNAMIC.to_owned());
+    }
     let wanted = if flags.contains(Flags::RETURN_TYPE) {
         let wanted = decoder.reader().sized("the type of the result");
         let wanted = wanted.map_err(|_| text::TRUNCATED.to_owned())?;
@@ -114,6 +117,11 @@ fn wrapped((ty, value): (Type, Value)) -> Value {
         Value::Dynamic(_) => value,
         value => Value::Dynamic(Box::new(Dynamic::new(ty.into(), value))),
     }
+}
+
+/// A dynamic that must never be sent on (section 7).
+fn is_empty_dynamic(value: &Value) -> bool {
+    matches!(value, Value::Dynamic(dynamic) if dynamic.signature.is_none())
 }
 
 /// What libqi says where bytes are missing; our own words for the rest.

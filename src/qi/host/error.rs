@@ -159,6 +159,8 @@ pub(super) mod text {
     pub(in super::super) const PROPERTY_KEY: &str = "Expected int or string for property index";
     pub(in super::super) const NO_VALUE: &str = "Uncaught error: The value is invalid.";
 
+    pub(in super::super) const EMPTY_DYNAMIC: &str = "NULL type";
+
     // Ours: libqi has no such limits.
     pub(in super::super) const BUSY: &str = "Too many calls are waiting for the service";
     pub(in super::super) const CALLS: &str = "Too many calls are waiting on this connection";

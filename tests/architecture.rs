@@ -63,7 +63,9 @@ fn imports(text: &str) -> Vec<String> {
             }
             parts.push(word);
         } else {
-            let word = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_');
+            let word = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_');
             parts.push(word.collect());
         }
     }
@@ -83,13 +85,17 @@ fn layers_import_downwards_only() {
         let part = Path::new(first).file_stem().expect("a stem");
         let part = part.to_str().expect("a text");
         let Some(downwards) = allowed.get(part) else {
-            assert!(matches!(part, "lib" | "main"), "{part} has no place in the layers");
+            assert!(
+                matches!(part, "lib" | "main"),
+                "{part} has no place in the layers"
+            );
             continue;
         };
         let text = fs::read_to_string(&file).expect("a readable file");
         for import in imports(&text) {
             seen += 1;
-            if import != part && allowed.contains_key(import.as_str()) | (import == "proto")
+            if import != part
+                && allowed.contains_key(import.as_str()) | (import == "proto")
                 && !downwards.contains(&import.as_str())
             {
                 wrong.push(format!("{} imports {import}", relative.display()));

@@ -89,7 +89,6 @@ impl Method {
     pub const fn schema(&self) -> &MethodSchema {
         &self.schema
     }
-
 }
 
 impl Service {
@@ -99,7 +98,12 @@ impl Service {
         objects: Arc<ObjectTable>,
         limits: Limits,
     ) -> Self {
-        let methods = schema.methods.iter().cloned().map(Method::new).map(Arc::new);
+        let methods = schema
+            .methods
+            .iter()
+            .cloned()
+            .map(Method::new)
+            .map(Arc::new);
         Self {
             methods: methods.collect(),
             schema,
@@ -156,7 +160,9 @@ impl Service {
     /// Takes the link away if it leads to the service of that number.
     pub(crate) fn unlink(&self, id: ServiceId) -> bool {
         self.link.send_if_modified(|link| {
-            let is_meant = link.as_ref().is_some_and(|link| link.object.service() == id);
+            let is_meant = link
+                .as_ref()
+                .is_some_and(|link| link.object.service() == id);
             if is_meant {
                 *link = None;
             }
@@ -195,7 +201,14 @@ impl Service {
         let link = self.link()?;
         let arguments = self.encode(&link, method, message)?;
         let reply = link.object.call(method.schema.uid, arguments).await?;
-        self.decode(&link, method, &reply.payload, held_by(reply.flags), format, out)
+        self.decode(
+            &link,
+            method,
+            &reply.payload,
+            held_by(reply.flags),
+            format,
+            out,
+        )
     }
 
     /// Reads a property: a response message appended to `out`.
@@ -211,7 +224,14 @@ impl Service {
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
         let reply = link.object.property(method.schema.uid).await?;
-        self.decode(&link, method, &reply.payload, Some(Holds::Value), format, out)
+        self.decode(
+            &link,
+            method,
+            &reply.payload,
+            Some(Holds::Value),
+            format,
+            out,
+        )
     }
 
     /// Writes a property. The response is an empty message.
@@ -263,7 +283,10 @@ impl Service {
 
     pub(crate) fn forget_hub(&self, hub: &Arc<Hub>) {
         let mut hubs = self.hubs.lock();
-        if hubs.get(&hub.uid()).is_some_and(|other| Arc::ptr_eq(other, hub)) {
+        if hubs
+            .get(&hub.uid())
+            .is_some_and(|other| Arc::ptr_eq(other, hub))
+        {
             hubs.remove(&hub.uid());
         }
     }

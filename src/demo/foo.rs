@@ -1,13 +1,13 @@
 //! The tutorial's service `foo`: a signal, and two ways to take one's time.
 //!
-//! `bar` blocks a thread. Calls of `foo` run one after the other, as those of every libqi object
-//! that does not ask for more, so whoever calls `foo` meanwhile waits. `betterBar` gives a future:
-//! `foo` goes on with the next call at once. Neither delays any other service.
+//! `bar` occupies a thread, of which there are only so many; `betterBar` gives a future and occupies
+//! none. The service is multi-threaded, unlike libqi's objects by default: in a demo that many try
+//! at once, a `bar` of one shall not delay the calls of the others.
 
 use std::{thread, time::Duration};
 
 use crate::qi::{
-    host::{BuildError, Handler, HostedObject, Method, MethodError, ObjectBuilder},
+    host::{BuildError, Handler, HostedObject, Method, MethodError, ObjectBuilder, Threading},
     value::Value,
 };
 
@@ -24,10 +24,8 @@ const BANG: i32 = 42;
 /// [`BuildError`]; none, unless this file is wrong.
 pub fn build() -> Result<HostedObject, BuildError> {
     let mut object = ObjectBuilder::new();
-    object.description(
-        "The service of the tutorial. Its calls run one after the other: during bar they wait, \
-         during betterBar they do not.",
-    );
+    object.description("The service of the tutorial: a signal, and two ways to take one's time.");
+    object.threading(Threading::Multi);
     let on_bang = object.signal("onBang", "(i)")?;
     let bang = Handler::future(move |_| {
         let emitted = on_bang.emit(vec![Value::Int32(BANG)]);
@@ -45,8 +43,7 @@ pub fn build() -> Result<HostedObject, BuildError> {
     object.method(
         Method::new("bar", "(d)", "d", bar)?
             .description(
-                "Waits and blocks: other calls of this service wait until it is over. It cannot \
-                 be cancelled.",
+                "Waits, and occupies a thread of the service meanwhile. It cannot be cancelled.",
             )
             .parameter("delay", "seconds")
             .returns("the delay, in seconds"),
@@ -61,10 +58,7 @@ pub fn build() -> Result<HostedObject, BuildError> {
     });
     object.method(
         Method::new("betterBar", "(d)", "d", better_bar)?
-            .description(
-                "Waits without blocking: other calls of this service go on meanwhile. It can be \
-                 cancelled.",
-            )
+            .description("Waits through a future, and occupies no thread. It can be cancelled.")
             .parameter("delay", "seconds")
             .returns("the delay, in seconds"),
     )?;

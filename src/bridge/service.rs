@@ -15,11 +15,11 @@ use super::{
 use crate::{
     qi::{
         session::RemoteObject,
-        value::{MetaObject, Signature, Type},
+        value::MetaObject,
         wire::{ActionId, Flags, Limits, ServiceId, Writer},
     },
     schema::{MethodSchema, Request, ServiceSchema},
-    transcode::{Holds, RequestContext, RequestPlan, ResponseContext, ResponsePlan},
+    transcode::{Holds, RequestContext, RequestError, RequestPlan, ResponseContext, ResponsePlan},
 };
 
 /// A service: what it can do, known since it was first met, and how it is reached, while it is
@@ -199,7 +199,7 @@ impl Service {
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
-        let arguments = self.encode(&link, method, message)?;
+        let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
         let reply = link.object.call(method.schema.uid, arguments).await?;
         self.decode(
             &link,
@@ -241,10 +241,8 @@ impl Service {
     /// Any [`BridgeError`].
     pub async fn write_property(&self, method: &Method, message: &[u8]) -> Result<(), BridgeError> {
         let link = self.link()?;
-        let value = self.encode(&link, method, message)?;
-        let dynamic = as_dynamic(&method.schema.signature, &value);
-        let uid = method.schema.uid;
-        link.object.set_property(uid, dynamic.as_slice()).await?;
+        let value = self.encode(&link, method, message, RequestPlan::to_dynamic)?;
+        link.object.set_property(method.schema.uid, &value).await?;
         Ok(())
     }
 
@@ -306,7 +304,13 @@ impl Service {
         self.decode(&link, method, payload, holds, ValueFormat::Exact, out)
     }
 
-    fn encode(&self, link: &Link, method: &Method, message: &[u8]) -> Result<Bytes, BridgeError> {
+    fn encode(
+        &self,
+        link: &Link,
+        method: &Method,
+        message: &[u8],
+        run: RunRequest,
+    ) -> Result<Bytes, BridgeError> {
         let mut out = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
         if let Some(plan) = &method.request {
             let mut objects = NullObjects::new(&link.object);
@@ -314,7 +318,7 @@ impl Service {
                 objects: &mut objects,
                 limits: self.limits,
             };
-            plan.to_qi(message, &mut context, &mut out)?;
+            run(plan, message, &mut context, &mut out)?;
         }
         Ok(out.finish())
     }
@@ -350,18 +354,9 @@ impl Service {
     }
 }
 
-/// The dynamic that holds an encoded value of a type; what is declared `m` is one already.
-fn as_dynamic(signature: &Signature, value: &[u8]) -> Writer {
-    let text = signature.as_str().as_bytes();
-    let mut dynamic = Writer::with_capacity(4 + text.len() + value.len());
-    if *signature.ty() != Type::Dynamic {
-        // A signature is far shorter than 4 GiB: it was parsed within `Limits::signature_bytes`.
-        dynamic.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
-        dynamic.raw(text);
-    }
-    dynamic.raw(value);
-    dynamic
-}
+/// One of the ways to run a [`RequestPlan`].
+type RunRequest =
+    fn(&RequestPlan, &[u8], &mut RequestContext<'_>, &mut Writer) -> Result<(), RequestError>;
 
 /// What the dynamic of a reply holds, if it is one.
 fn held_by(flags: Flags) -> Option<Holds> {

@@ -8,8 +8,8 @@
 //! | --- | --- |
 //! | [`context`] | what a connection agreed on, and what is accepted from it |
 //! | [`cache`] | meta objects that were sent before (`MetaObjectCache`) |
-//! | [`decode`] | bytes to values, and over them |
-//! | [`encode`] | values to bytes |
+//! | [`decode`](mod@decode) | bytes to values, and over them |
+//! | [`encode`](mod@encode) | values to bytes |
 //! | [`meta`] | meta objects and object references, typed |
 //! | [`error`] | what can be wrong |
 

@@ -56,6 +56,9 @@ pub enum ConvertError {
 
 /// Converts a value of type `from` into one of type `to`.
 ///
+/// Where both types are equal, the value is passed on without a look at it; encoding it finds out
+/// whether it is of that type.
+///
 /// Deviates from libqi in what is accidental there: NaN becomes no integer and no boolean, and a
 /// finite `d` becomes no infinite `f`, which libqi could not send anyway.
 ///
@@ -233,9 +236,13 @@ fn by_position(items: &[Value], from: &TupleType, to: &TupleType) -> Result<Valu
 
 /// Whether the fields have the same names, in any order; true also where one side has none.
 fn same_names(from: &TupleType, to: &TupleType) -> bool {
-    let names = |names: &Annotation| names.fields.iter().cloned().collect::<BTreeSet<_>>();
+    fn sorted(names: &Annotation) -> BTreeSet<&str> {
+        names.fields.iter().map(String::as_str).collect()
+    }
     match (&from.annotation, &to.annotation) {
-        (Some(found), Some(wanted)) => names(found) == names(wanted),
+        (Some(found), Some(wanted)) => {
+            found.fields == wanted.fields || sorted(found) == sorted(wanted)
+        }
         _ => true,
     }
 }

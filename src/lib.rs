@@ -5,14 +5,34 @@
 //!  any gRPC client <--stream-- gateway <-- transcode <-- qi session <-events- signals, properties
 //! ```
 //!
+//! Nothing is written by hand per robot service: descriptors, plans and routes are made at run
+//! time from what the robot says about itself.
+//!
 //! | module | what |
 //! | --- | --- |
 //! | [`qi`] | native qimessaging: wire, values, client sessions, hosting |
 //! | [`schema`] | what a robot says about itself as protobuf descriptors |
 //! | [`transcode`] | protobuf bytes to qi bytes and back, by compiled plans |
+//! | [`bridge`] | a robot as the gateway sees it: supervised session, catalogue, events, objects |
+//! | [`gateway`] | the gRPC server: router, calls, streams, reflection, health, status table |
+//! | [`app`] | wiring and graceful shutdown |
+//! | [`cli`] | the commands |
+//! | `demo` | the embedded robot of the demo (feature `demo`) |
+//! | [`telemetry`] | logs |
+//! | [`proto`] | the static API, generated from `proto/` |
+//!
+//! Imports go downwards only: `qi` knows nothing of gRPC, `schema` and `transcode` nothing of
+//! connections, `bridge` nothing of tonic's server, `gateway` nothing of sockets to robots.
 
+pub mod app;
+pub mod bridge;
+pub mod cli;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod gateway;
 pub mod qi;
 pub mod schema;
+pub mod telemetry;
 pub mod transcode;
 
 /// The static API, generated from `proto/`.

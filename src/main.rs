@@ -1,3 +1,19 @@
 //! The command `qi-grpc-gateway`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use qi_grpc_gateway::{cli, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = cli::Cli::parse();
+    telemetry::init();
+    match cli::run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

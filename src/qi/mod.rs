@@ -7,5 +7,7 @@
 //! | [`session`] | the client side: connections, calls, events, the service directory |
 //! | [`host`] | the serving side: put objects on a bus |
 
+pub mod host;
+pub mod session;
 pub mod value;
 pub mod wire;

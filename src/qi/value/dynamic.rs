@@ -66,6 +66,33 @@ impl Value {
         Self::String(Bytes::copy_from_slice(text.as_bytes()))
     }
 
+    /// What the value is, for messages; the words of [`super::Type::kind_name`].
+    #[must_use]
+    pub const fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Void => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Int8(_) => "a signed 8 bit integer",
+            Self::UInt8(_) => "an 8 bit integer",
+            Self::Int16(_) => "a signed 16 bit integer",
+            Self::UInt16(_) => "a 16 bit integer",
+            Self::Int32(_) => "a signed 32 bit integer",
+            Self::UInt32(_) => "a 32 bit integer",
+            Self::Int64(_) => "a signed 64 bit integer",
+            Self::UInt64(_) => "a 64 bit integer",
+            Self::Float(_) => "a 32 bit float",
+            Self::Double(_) => "a 64 bit float",
+            Self::String(_) => "a string",
+            Self::Raw(_) => "a raw value",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a map",
+            Self::Tuple(_) => "a tuple",
+            Self::Optional(_) => "an optional value",
+            Self::Dynamic(_) => "a dynamic value",
+            Self::Object(_) => "an object",
+        }
+    }
+
     /// The value inside of dynamics, however deep: Python peers wrap what is declared `m` twice
     /// (section 7).
     #[must_use]

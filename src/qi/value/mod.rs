@@ -1,4 +1,4 @@
-//! Types, values and their binary encoding (protocol text, sections 6 to 8 and 11).
+//! Types, values and their binary encoding (protocol text, sections 6 to 8, 11 and 16).
 //!
 //! | module | what |
 //! | --- | --- |
@@ -7,13 +7,18 @@
 //! | [`dynamic`] | a value of any type |
 //! | [`meta`] | what an object says about itself |
 //! | [`object`] | objects passed as values |
+//! | [`codec`] | values to bytes and back |
+//! | [`convert`](mod@convert) | values of one type to another |
 
+pub mod codec;
+pub mod convert;
 pub mod dynamic;
 pub mod meta;
 pub mod object;
 pub mod signature;
 pub mod ty;
 
+pub use convert::{ConvertError, convert};
 pub use dynamic::{Dynamic, Value};
 pub use meta::{MetaMethod, MetaMethodParameter, MetaObject, MetaProperty, MetaSignal};
 pub use object::{ObjectEncoding, ObjectReference, ObjectUid};

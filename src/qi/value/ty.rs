@@ -116,6 +116,34 @@ impl Type {
         }
     }
 
+    /// What a value of this type is, for messages.
+    #[must_use]
+    pub const fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Void | Self::None => "nothing",
+            Self::Unknown => "a value of unknown type",
+            Self::Bool => "a boolean",
+            Self::Int8 => "a signed 8 bit integer",
+            Self::UInt8 => "an 8 bit integer",
+            Self::Int16 => "a signed 16 bit integer",
+            Self::UInt16 => "a 16 bit integer",
+            Self::Int32 => "a signed 32 bit integer",
+            Self::UInt32 => "a 32 bit integer",
+            Self::Int64 => "a signed 64 bit integer",
+            Self::UInt64 => "a 64 bit integer",
+            Self::Float => "a 32 bit float",
+            Self::Double => "a 64 bit float",
+            Self::String => "a string",
+            Self::Raw => "a raw value",
+            Self::Dynamic => "a dynamic value",
+            Self::Object => "an object",
+            Self::List(_) | Self::VarArgs(_) => "a list",
+            Self::Map(_) | Self::KwArgs(_) => "a map",
+            Self::Tuple(_) => "a tuple",
+            Self::Optional(_) => "an optional value",
+        }
+    }
+
     /// The fewest bytes that a value of this type takes on the wire (section 7).
     #[must_use]
     pub fn min_bytes(&self) -> usize {
@@ -134,7 +162,7 @@ impl Type {
             | Self::VarArgs(_)
             | Self::KwArgs(_) => 4,
             Self::Int64 | Self::UInt64 | Self::Double => 8,
-            // Without a cached meta object; with one it is 1 + 4 + 4 + 4.
+            // Of a meta object that came before: 1 + 4 + 4 + 4. One that comes along takes more.
             Self::Object => 13,
             Self::Tuple(tuple) => tuple.elements.iter().map(Self::min_bytes).sum(),
         }

@@ -23,4 +23,4 @@ pub use ids::{ActionId, Address, MessageId, ObjectId, ServiceId};
 pub use limits::Limits;
 pub use message::Message;
 pub use reader::{ReadError, Reader};
-pub use writer::Writer;
+pub use writer::{TooLong, Writer};

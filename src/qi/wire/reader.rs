@@ -171,3 +171,50 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_past_the_end() {
+        let mut reader = Reader::new(&[1, 2, 3, 4, 5]);
+        assert_eq!(reader.u32(), Ok(0x0403_0201));
+        let error = Err(ReadError::Truncated {
+            what: "a 16 bit integer",
+            needed: 2,
+            left: 1,
+            offset: 4,
+        });
+        assert_eq!(reader.u16(), error);
+        assert_eq!(
+            reader.finish(),
+            Err(ReadError::TrailingBytes { left: 1, offset: 4 })
+        );
+        assert_eq!(reader.u8(), Ok(5), "an error reads nothing");
+        assert_eq!(reader.finish(), Ok(()));
+        assert_eq!(reader.since(3), [4, 5]);
+    }
+
+    #[test]
+    fn a_size_without_its_bytes_is_refused() {
+        let bytes = [4, 0, 0, 0, b'a', b'b', b'c'];
+        let mut reader = Reader::new(&bytes);
+        assert!(reader.sized("a string").is_err());
+        assert_eq!(reader.offset(), 0, "an error reads nothing");
+        let mut reader = Reader::new(&bytes);
+        assert!(reader.count(1, "a list").is_err());
+        assert_eq!(Reader::new(&bytes[..4]).count(0, "a list"), Ok(4));
+    }
+
+    #[test]
+    fn what_lies_in_the_payload_is_shared_and_other_bytes_are_copied() {
+        let owner = Bytes::from(vec![1, 2, 3, 4]);
+        let shared = Reader::share(&owner, &owner[1..3]);
+        assert_eq!(shared.as_ptr(), owner[1..].as_ptr());
+        let copied = Reader::share(&owner, &[2, 3]);
+        assert_eq!(copied, shared);
+        assert!(!owner.as_ptr_range().contains(&copied.as_ptr()));
+        assert_eq!(Reader::share(&owner, &owner[4..]), Bytes::new());
+    }
+}

@@ -118,3 +118,22 @@ impl Writer {
         self.bytes.freeze()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_filled_in_later() {
+        let mut writer = Writer::new();
+        writer.u8(7);
+        let count = writer.reserve_u32();
+        writer.sized(b"ab").expect("it is short");
+        writer.set_u32(count, 0x0102_0304);
+        assert_eq!(writer.as_slice(), [7, 4, 3, 2, 1, 2, 0, 0, 0, b'a', b'b']);
+        writer.set_u32(writer.len() - 3, 1);
+        assert_eq!(writer.len(), 11, "there is no room for it");
+        writer.truncate(1);
+        assert_eq!(writer.finish(), [7_u8].as_slice());
+    }
+}

@@ -1,0 +1,34 @@
+//! Why a call or a subscription failed, split by blame.
+
+use crate::{
+    qi::session::CallError,
+    transcode::{RequestError, ResponseError},
+};
+
+/// Why a call or a subscription failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// The client's request is not what the method takes. Nothing was sent.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The service is away. Nothing was sent.
+    #[error("the service is not available")]
+    Unavailable,
+    /// The call failed on its way, or at the robot.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The robot's answer is not what it declared.
+    #[error("the answer is not what the robot declared")]
+    Response(#[from] ResponseError),
+}
+
+impl BridgeError {
+    /// Whether nothing was sent because the service is away: safe to try again.
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable | Self::Call(CallError::NotSent { .. })
+        )
+    }
+}

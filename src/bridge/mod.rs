@@ -1,0 +1,33 @@
+//! A robot as the gateway sees it: supervised session, catalogue, calls, events, objects.
+//!
+//! ```text
+//!             Supervisor ── connects, lists, follows ──▶ qi session
+//!                 │ publishes
+//!                 ▼
+//!  Robot ──▶ Catalogue ──▶ Service ──▶ Method: plans
+//!                             │  └────▶ Hub: one registration at the robot, many streams
+//!                             └───────▶ link: the remote object, none while it is away
+//! ```
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`robot`] | the handle: what a gateway holds of a robot |
+//! | [`supervisor`] | keeps the session, the catalogue and the links up |
+//! | [`catalogue`] | what can be called now: services, routes, descriptors |
+//! | [`service`] | one service: its methods and its link |
+//! | [`events`] | signals and properties as streams |
+//! | [`objects`] | objects that methods returned, with their leases |
+//! | [`error`] | why a call or subscription failed |
+
+pub mod catalogue;
+pub mod error;
+pub mod events;
+pub mod objects;
+pub mod robot;
+pub mod service;
+pub mod supervisor;
+
+pub use catalogue::{Catalogue, Route};
+pub use error::BridgeError;
+pub use robot::{Robot, RobotConfig};
+pub use service::{Method, Service};

@@ -1,0 +1,207 @@
+//! Objects that methods returned, each with an id and a lease.
+//!
+//! An object lives on the robot until it is told to terminate it, and is reachable only on the
+//! connection that it came through (protocol text, section 13). A client knows it by an id that
+//! nobody can guess, for as long as its lease lasts.
+
+use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{debug, warn};
+
+use crate::{
+    qi::{
+        session::{Connection, RemoteObject},
+        value::{
+            ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
+            codec::{EncodeContext, encode},
+        },
+        wire::{Limits, ObjectId, ServiceId, Writer},
+    },
+    transcode::{ObjectSink, ObjectSource, UnknownObject},
+};
+
+/// The objects of a robot that clients hold.
+#[derive(Debug)]
+pub struct ObjectTable {
+    lease: Duration,
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    object: RemoteObject,
+    expires: Instant,
+}
+
+impl Entry {
+    /// Tells the robot that the object is needed no more. Where that cannot be sent, the connection
+    /// is over and its objects with it.
+    fn release(&self) {
+        let _ = self.object.terminate();
+    }
+}
+
+/// How many objects are held at most. The one whose lease would end first makes room: a NAO's
+/// services hand out a few objects an hour, and each costs some KiB here.
+pub const MAX_OBJECTS: usize = 16_384;
+
+/// How often leases are looked at.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+impl ObjectTable {
+    /// An empty table whose leases last `lease`.
+    #[must_use]
+    pub fn new(lease: Duration) -> Self {
+        Self {
+            lease,
+            entries: Mutex::default(),
+        }
+    }
+
+    /// How many objects are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.lock().len()
+    }
+
+    /// Whether no object is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.lock().is_empty()
+    }
+
+    /// Keeps what a reply or event brings through `connection`.
+    pub(crate) const fn sink<'a>(&'a self, connection: &'a Connection) -> TableSink<'a> {
+        TableSink {
+            table: self,
+            connection,
+        }
+    }
+
+    fn adopt(&self, object: RemoteObject) -> String {
+        let id = new_id();
+        let entry = Entry {
+            object,
+            expires: Instant::now() + self.lease,
+        };
+        let mut entries = self.entries.lock();
+        let evicted = if entries.len() >= MAX_OBJECTS {
+            let first = entries
+                .iter()
+                .min_by_key(|(_, entry)| entry.expires)
+                .map(|(id, _)| id.clone());
+            first.and_then(|id| entries.remove(&id))
+        } else {
+            None
+        };
+        entries.insert(id.clone(), entry);
+        drop(entries);
+        if let Some(evicted) = evicted {
+            warn!(
+                limit = MAX_OBJECTS,
+                "too many objects are held, one is released early"
+            );
+            evicted.release();
+        }
+        id
+    }
+
+    /// Releases objects whose lease is over, and forgets those whose connection is; never ends.
+    pub(crate) async fn keep_sweeping(&self) {
+        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.sweep(Instant::now());
+        }
+    }
+
+    fn sweep(&self, now: Instant) {
+        let over: Vec<Entry> = self
+            .entries
+            .lock()
+            .extract_if(|_, entry| entry.expires <= now || entry.object.connection().is_closed())
+            .map(|(_, entry)| entry)
+            .collect();
+        if !over.is_empty() {
+            debug!(objects = over.len(), "released");
+        }
+        for entry in over {
+            entry.release();
+        }
+    }
+
+    /// Releases everything.
+    pub(crate) fn release_all(&self) {
+        for (_, entry) in std::mem::take(&mut *self.entries.lock()) {
+            entry.release();
+        }
+    }
+}
+
+/// Puts the objects of one reply or event into a table.
+#[derive(Debug)]
+pub(crate) struct TableSink<'a> {
+    table: &'a ObjectTable,
+    connection: &'a Connection,
+}
+
+impl ObjectSink for TableSink<'_> {
+    fn adopt(&mut self, object: ObjectReference) -> String {
+        let connection = self.connection.clone();
+        let object = RemoteObject::new(connection, object.service, object.object, object.meta);
+        self.table.adopt(object)
+    }
+}
+
+/// The objects that arguments may name: the null object, by an empty id.
+#[derive(Debug)]
+pub(crate) struct NullObjects {
+    service: ServiceId,
+    encoding: ObjectEncoding,
+}
+
+impl NullObjects {
+    /// For arguments of a call to `callee`.
+    pub(crate) fn new(callee: &RemoteObject) -> Self {
+        Self {
+            service: callee.service(),
+            encoding: callee.connection().object_encoding(),
+        }
+    }
+}
+
+impl ObjectSource for NullObjects {
+    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
+        if !id.is_empty() {
+            return Err(UnknownObject);
+        }
+        let null = ObjectReference {
+            meta: Arc::default(),
+            service: self.service,
+            object: ObjectId::NONE,
+            uid: self.encoding.object_uid.then_some(ObjectUid([0; 20])),
+        };
+        let mut context = EncodeContext::new(self.encoding, Limits::default());
+        encode(
+            &Value::Object(Box::new(null)),
+            &Type::Object,
+            &mut context,
+            out,
+        )
+        .map_err(|_| UnknownObject)
+    }
+}
+
+/// 128 random bits in hexadecimal: nobody guesses an object of another client.
+fn new_id() -> String {
+    let bytes: [u8; 16] = rand::random();
+    let mut id = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{byte:02x}");
+    }
+    id
+}

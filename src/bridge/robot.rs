@@ -1,0 +1,116 @@
+//! The handle: what a gateway holds of a robot.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Catalogue,
+    objects::ObjectTable,
+    supervisor::{State, Supervisor},
+};
+use crate::qi::{
+    session::{DialOptions, Endpoint},
+    wire::Limits,
+};
+
+/// How a robot is reached and shown.
+#[derive(Clone, Debug)]
+pub struct RobotConfig {
+    /// The service directory.
+    pub url: Endpoint,
+    /// What sessions with the robot are made with.
+    pub session: DialOptions,
+    /// Whether members that libqi tools hide are shown: names that begin with `_`, and those that
+    /// manage objects. Default false.
+    pub expose_private: bool,
+    /// How long an object that a method returned is kept without being used. Default 5 minutes.
+    pub object_lease: Duration,
+    /// The pauses between attempts to connect: the first and the longest. Each is drawn at random
+    /// from its upper half, so that many gateways do not come back at once. Default 250 ms to 15 s.
+    pub backoff: (Duration, Duration),
+}
+
+impl RobotConfig {
+    /// The defaults for a robot at `url`.
+    #[must_use]
+    pub fn new(url: Endpoint) -> Self {
+        Self {
+            url,
+            session: DialOptions::default(),
+            expose_private: false,
+            object_lease: Duration::from_secs(5 * 60),
+            backoff: (Duration::from_millis(250), Duration::from_secs(15)),
+        }
+    }
+
+    pub(crate) const fn limits(&self) -> Limits {
+        self.session.limits.wire
+    }
+}
+
+/// A robot, there or not. Ends its connections when dropped.
+#[derive(Debug)]
+pub struct Robot {
+    state: watch::Receiver<State>,
+    objects: Arc<ObjectTable>,
+    stop: CancellationToken,
+    supervisor: Option<JoinHandle<()>>,
+}
+
+impl Robot {
+    /// Starts to connect, and goes on until the robot is dropped or shut down.
+    ///
+    /// Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(config: RobotConfig) -> Self {
+        let objects = Arc::new(ObjectTable::new(config.object_lease));
+        let stop = CancellationToken::new();
+        let (supervisor, state) = Supervisor::new(config, Arc::clone(&objects));
+        let supervisor = tokio::spawn(supervisor.run(stop.clone()));
+        Self {
+            state,
+            objects,
+            stop,
+            supervisor: Some(supervisor),
+        }
+    }
+
+    /// The services that are known now.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.state.borrow().catalogue)
+    }
+
+    /// The state now and whenever it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// The objects that methods returned.
+    #[must_use]
+    pub fn objects(&self) -> &Arc<ObjectTable> {
+        &self.objects
+    }
+
+    /// Ends all streams, releases the objects at the robot and closes the connections.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: the rest is done when the robot is dropped.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(supervisor) = self.supervisor.take() {
+            // It ends by itself; a panic inside of it was reported where it happened.
+            let _ = supervisor.await;
+        }
+    }
+}
+
+impl Drop for Robot {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,370 @@
+//! One service of a robot: its methods and its link.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::{
+    BridgeError,
+    events::{End, EventQueue, Policy, Subscription, hub::Hub},
+    objects::{NullObjects, ObjectTable},
+};
+use crate::{
+    qi::{
+        session::RemoteObject,
+        value::MetaObject,
+        wire::{ActionId, Flags, Limits, ServiceId, Writer},
+    },
+    schema::{MethodSchema, Request, ServiceSchema},
+    transcode::{Holds, RequestContext, RequestError, RequestPlan, ResponseContext, ResponsePlan},
+};
+
+/// A service: what it can do, known since it was first met, and how it is reached, while it is
+/// there.
+#[derive(Debug)]
+pub struct Service {
+    schema: ServiceSchema,
+    meta: Arc<MetaObject>,
+    methods: Vec<Arc<Method>>,
+    link: watch::Sender<Option<Arc<Link>>>,
+    hubs: Mutex<HashMap<ActionId, Arc<Hub>>>,
+    objects: Arc<ObjectTable>,
+    limits: Limits,
+}
+
+/// The way to a service that is there.
+#[derive(Debug)]
+pub struct Link {
+    object: RemoteObject,
+}
+
+/// A method of the generated API with its compiled plans.
+#[derive(Debug)]
+pub struct Method {
+    schema: MethodSchema,
+    /// None where the request holds options of a stream.
+    request: Option<RequestPlan>,
+    response: ResponsePlan,
+}
+
+/// How a client wants the values of its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ValueFormat {
+    /// As the arm of `qi.gateway.v1.Value` that says it exactly.
+    #[default]
+    Exact,
+    /// As JSON where the value has a JSON form.
+    Json,
+}
+
+impl Link {
+    pub(crate) const fn new(object: RemoteObject) -> Self {
+        Self { object }
+    }
+
+    /// The service's main object.
+    #[must_use]
+    pub const fn object(&self) -> &RemoteObject {
+        &self.object
+    }
+}
+
+impl Method {
+    fn new(schema: MethodSchema) -> Self {
+        Self {
+            request: match &schema.request {
+                Request::Payload(payload) => Some(RequestPlan::compile(payload)),
+                Request::Options(_) => None,
+            },
+            response: ResponsePlan::compile(&schema.response),
+            schema,
+        }
+    }
+
+    /// What the method is in the generated API and at the robot.
+    #[must_use]
+    pub const fn schema(&self) -> &MethodSchema {
+        &self.schema
+    }
+}
+
+impl Service {
+    pub(crate) fn new(
+        schema: ServiceSchema,
+        meta: Arc<MetaObject>,
+        objects: Arc<ObjectTable>,
+        limits: Limits,
+    ) -> Self {
+        let methods = schema
+            .methods
+            .iter()
+            .cloned()
+            .map(Method::new)
+            .map(Arc::new);
+        Self {
+            methods: methods.collect(),
+            schema,
+            meta,
+            link: watch::Sender::new(None),
+            hubs: Mutex::default(),
+            objects,
+            limits,
+        }
+    }
+
+    /// The name on the robot's bus.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.schema.qi_name
+    }
+
+    /// The generated API.
+    #[must_use]
+    pub const fn schema(&self) -> &ServiceSchema {
+        &self.schema
+    }
+
+    /// What the service says about itself.
+    #[must_use]
+    pub const fn meta(&self) -> &Arc<MetaObject> {
+        &self.meta
+    }
+
+    /// The methods of the generated API.
+    #[must_use]
+    pub fn methods(&self) -> &[Arc<Method>] {
+        &self.methods
+    }
+
+    /// Whether the service can be called now.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.link.borrow().is_some()
+    }
+
+    pub(crate) fn links(&self) -> watch::Receiver<Option<Arc<Link>>> {
+        self.link.subscribe()
+    }
+
+    pub(crate) fn set_link(&self, link: Option<Link>) {
+        self.link.send_replace(link.map(Arc::new));
+    }
+
+    pub(crate) fn take_link_of(&self, other: &Self) {
+        self.link.send_replace(other.link.send_replace(None));
+    }
+
+    /// Takes the link away if it leads to the service of that number.
+    pub(crate) fn unlink(&self, id: ServiceId) -> bool {
+        self.link.send_if_modified(|link| {
+            let is_meant = link
+                .as_ref()
+                .is_some_and(|link| link.object.service() == id);
+            if is_meant {
+                *link = None;
+            }
+            is_meant
+        })
+    }
+
+    /// Ends every stream: the service is replaced or the gateway shuts down.
+    pub(crate) fn end_streams(&self, end: End) {
+        let hubs: Vec<_> = self.hubs.lock().drain().map(|(_, hub)| hub).collect();
+        for hub in hubs {
+            hub.end(end);
+        }
+    }
+
+    fn link(&self) -> Result<Arc<Link>, BridgeError> {
+        self.link.borrow().clone().ok_or(BridgeError::Unavailable)
+    }
+
+    /// Calls a method: a request message in, a response message appended to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Any [`BridgeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future sends the robot a Cancel for the call.
+    pub async fn call(
+        &self,
+        method: &Method,
+        message: &[u8],
+        format: ValueFormat,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
+        let link = self.link()?;
+        let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
+        let reply = link.object.call(method.schema.uid, arguments).await?;
+        self.decode(
+            &link,
+            method,
+            &reply.payload,
+            held_by(reply.flags),
+            format,
+            out,
+        )
+    }
+
+    /// Reads a property: a response message appended to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Any [`BridgeError`].
+    pub async fn read_property(
+        &self,
+        method: &Method,
+        format: ValueFormat,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
+        let link = self.link()?;
+        let reply = link.object.property(method.schema.uid).await?;
+        self.decode(
+            &link,
+            method,
+            &reply.payload,
+            Some(Holds::Value),
+            format,
+            out,
+        )
+    }
+
+    /// Writes a property. The response is an empty message.
+    ///
+    /// # Errors
+    ///
+    /// Any [`BridgeError`].
+    pub async fn write_property(&self, method: &Method, message: &[u8]) -> Result<(), BridgeError> {
+        let link = self.link()?;
+        let value = self.encode(&link, method, message, RequestPlan::to_dynamic)?;
+        link.object.set_property(method.schema.uid, &value).await?;
+        Ok(())
+    }
+
+    /// Adds a stream to a signal, or to a property whose changes are watched. `held` keeps events
+    /// back until the queue is released with the current value.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Unavailable`].
+    pub fn subscribe(
+        self: &Arc<Self>,
+        method: &Arc<Method>,
+        policy: Policy,
+        held: bool,
+    ) -> Result<Subscription, BridgeError> {
+        self.link()?;
+        let queue = Arc::new(if held {
+            EventQueue::held(policy)
+        } else {
+            EventQueue::new(policy)
+        });
+        let uid = method.schema.uid;
+        loop {
+            let hub = Arc::clone(
+                self.hubs
+                    .lock()
+                    .entry(uid)
+                    .or_insert_with(|| Hub::new(self, Arc::clone(method))),
+            );
+            if let Some(subscription) = hub.join(Arc::clone(&queue)) {
+                return Ok(subscription);
+            }
+            self.forget_hub(&hub);
+        }
+    }
+
+    pub(crate) fn forget_hub(&self, hub: &Arc<Hub>) {
+        let mut hubs = self.hubs.lock();
+        if hubs
+            .get(&hub.uid())
+            .is_some_and(|other| Arc::ptr_eq(other, hub))
+        {
+            hubs.remove(&hub.uid());
+        }
+    }
+
+    /// Transcodes the arguments of an event.
+    pub(crate) fn decode_event(
+        &self,
+        method: &Method,
+        payload: &Bytes,
+        flags: Flags,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
+        let link = self.link()?;
+        let holds = flags
+            .contains(Flags::DYNAMIC_PAYLOAD)
+            .then_some(Holds::Arguments);
+        self.decode(&link, method, payload, holds, ValueFormat::Exact, out)
+    }
+
+    fn encode(
+        &self,
+        link: &Link,
+        method: &Method,
+        message: &[u8],
+        run: RunRequest,
+    ) -> Result<Bytes, BridgeError> {
+        let mut out = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
+        if let Some(plan) = &method.request {
+            let mut objects = NullObjects::new(&link.object);
+            let mut context = RequestContext {
+                objects: &mut objects,
+                limits: self.limits,
+            };
+            run(plan, message, &mut context, &mut out)?;
+        }
+        Ok(out.finish())
+    }
+
+    fn decode(
+        &self,
+        link: &Link,
+        method: &Method,
+        payload: &Bytes,
+        holds: Option<Holds>,
+        format: ValueFormat,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
+        let connection = link.object.connection();
+        let mut sink = self.objects.sink(connection);
+        let mut context = ResponseContext::new(&mut sink, connection.object_encoding());
+        context.limits = self.limits;
+        context.json = format == ValueFormat::Json;
+        let plan = &method.response;
+        match holds {
+            Some(holds) => plan.dynamic_to_protobuf(payload, holds, &mut context, out)?,
+            None => plan.to_protobuf(payload, &mut context, out)?,
+        }
+        if context.replaced_strings > 0 {
+            debug!(
+                service = self.name(),
+                member = method.schema.qi_name,
+                strings = context.replaced_strings,
+                "text that is not UTF-8"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// One of the ways to run a [`RequestPlan`].
+type RunRequest =
+    fn(&RequestPlan, &[u8], &mut RequestContext<'_>, &mut Writer) -> Result<(), RequestError>;
+
+/// What the dynamic of a reply holds, if it is one.
+fn held_by(flags: Flags) -> Option<Holds> {
+    flags
+        .contains(Flags::DYNAMIC_PAYLOAD)
+        .then_some(Holds::Value)
+}
+
+/// How much longer arguments are than their protobuf form at first, in bytes: counts and sizes
+/// take four bytes instead of one.
+const ARGUMENTS_ROOM_BYTES: usize = 32;

@@ -1,0 +1,61 @@
+//! `qi-grpc-gateway serve`
+
+use std::{io::ErrorKind, net::SocketAddr};
+
+use clap::Args;
+
+use super::{Failure, signals};
+use crate::{
+    app::{App, Config},
+    bridge::RobotConfig,
+    gateway::{GatewayConfig, server::GatewayServerError},
+    qi::session::Endpoint,
+};
+
+/// What `serve` takes.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The robot's service directory, such as tcp://nao.local:9559.
+    #[arg(
+        long,
+        env = "QI_URL",
+        value_name = "URL",
+        default_value = "tcp://127.0.0.1:9559"
+    )]
+    qi_url: Endpoint,
+
+    /// Where gRPC clients connect; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    listen: SocketAddr,
+
+    /// Show members that tools usually hide: names that begin with `_`, and object management.
+    #[arg(long)]
+    expose_private: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut robot = RobotConfig::new(arguments.qi_url);
+    robot.expose_private = arguments.expose_private;
+    let config = Config::new(robot, GatewayConfig::new(arguments.listen));
+    let app = bind(config).await?;
+    announce(&app);
+    let stop = signals::stop().map_err(|error| Failure::new(&error))?;
+    app.run(stop).await.map_err(|error| Failure::new(&error))
+}
+
+pub(super) async fn bind(config: Config) -> Result<App, Failure> {
+    App::bind(config).await.map_err(|error| {
+        let failure = Failure::new(&error);
+        if matches!(&error, GatewayServerError::Listen { source, .. }
+            if source.kind() == ErrorKind::AddrInUse)
+        {
+            return failure.hint("Another program listens there; choose another with --listen.");
+        }
+        failure
+    })
+}
+
+/// Prints where clients connect. The first line of standard output, for people and scripts.
+pub(super) fn announce(app: &App) {
+    println!("gRPC  http://{}", app.local_addr());
+}

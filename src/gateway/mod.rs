@@ -1,0 +1,30 @@
+//! The gRPC server in front of a robot.
+//!
+//! ```text
+//!  request ──▶ Router ──path──▶ Catalogue ──▶ unary: call, property ──▶ one message
+//!                │                      └───▶ stream: signal, watch ──▶ many, shared between streams
+//!                └──other──▶ static services: reflection v1 and v1alpha, health
+//! ```
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`server`] | binds, serves, shuts down |
+//! | `router` | picks the handler of a path |
+//! | `unary`, `streaming` | the two kinds of generated methods |
+//! | `message` | gRPC's length-prefixed messages as bytes |
+//! | `deadline` | the time that a client gives a call |
+//! | `reflection`, `health` | standard services over the live catalogue |
+//! | [`status`] | the one table from errors to status codes |
+
+mod deadline;
+mod health;
+mod message;
+mod reflection;
+mod router;
+pub mod server;
+pub mod status;
+mod streaming;
+mod unary;
+
+pub use message::RequestBodyError;
+pub use server::{Gateway, GatewayConfig};

@@ -1,0 +1,138 @@
+//! Binds, serves, shuts down.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+
+use super::{
+    health,
+    reflection::{self, Reflection},
+    router::Router,
+};
+use crate::{bridge::supervisor::State, schema::FilesError};
+
+/// How the gRPC server is reached and what it accepts.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The largest request, in bytes. Default 16 MiB: a second of a robot's four microphones is
+    /// 0.4 MB, a 4 megapixel image 12 MB.
+    pub max_request_bytes: usize,
+    /// How many calls and streams one connection may have at a time. Default 4096; h2 allows 200
+    /// where nobody says more, too few for a cloud service that shares one connection.
+    pub max_concurrent_streams: u32,
+    /// How often an idle connection is asked whether the client is still there. Default 30 s, and
+    /// 20 s for the answer: streams of a client that vanished are gone within a minute.
+    pub keepalive: Duration,
+}
+
+impl GatewayConfig {
+    /// The defaults for a server at `listen`.
+    #[must_use]
+    pub const fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            max_request_bytes: 16 * 1024 * 1024,
+            max_concurrent_streams: 4096,
+            keepalive: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why the server does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address} for gRPC: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A descriptor set that was compiled into the program does not decode.
+    #[error("the static API cannot be reflected")]
+    Reflection(#[from] FilesError),
+    /// The server ended by itself.
+    #[error("the gRPC server ended")]
+    Serve(#[source] tonic::transport::Error),
+}
+
+/// A gRPC server that listens, and does not serve yet.
+#[derive(Debug)]
+pub struct Gateway {
+    config: GatewayConfig,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts to listen. Clients may connect from now on; they are served by [`Self::serve`].
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayServerError::Listen`].
+    pub async fn bind(config: GatewayConfig) -> Result<Self, GatewayServerError> {
+        let failed = |source| GatewayServerError::Listen {
+            address: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            config,
+            listener,
+            address,
+        })
+    }
+
+    /// Where the server listens, with the port that was taken.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`, then until the last call and stream has ended. Health tells
+    /// NOT_SERVING from `stop` on.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayServerError::Serve`], [`GatewayServerError::Reflection`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes all connections.
+    pub async fn serve(
+        self,
+        robot: watch::Receiver<State>,
+        stop: CancellationToken,
+    ) -> Result<(), GatewayServerError> {
+        let (reporter, health_server) = tonic_health::server::health_reporter();
+        let follow = health::follow(robot.clone(), reporter.clone());
+        let following = AbortOnDropHandle::new(tokio::spawn(follow));
+        let reflection = Reflection::new(robot.clone())?;
+        let statics = Routes::new(health_server)
+            .add_service(reflection::v1::server(reflection.clone()))
+            .add_service(reflection::v1alpha::server(reflection))
+            .prepare();
+        let router = Router::new(robot.clone(), statics, self.config.max_request_bytes);
+        let stopped = async {
+            stop.cancelled().await;
+            drop(following);
+            health::stop(&robot, &reporter).await;
+        };
+        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        Server::builder()
+            .max_concurrent_streams(self.config.max_concurrent_streams)
+            .http2_keepalive_interval(Some(self.config.keepalive))
+            .serve_with_incoming_shutdown(router, incoming, stopped)
+            .await
+            .map_err(GatewayServerError::Serve)
+    }
+}

@@ -1,0 +1,183 @@
+//! The one table from errors to status codes, and the only place that makes a status.
+//!
+//! | what happened | code | reason | |
+//! | --- | --- | --- | --- |
+//! | a wrong argument | INVALID_ARGUMENT | | with the field path, in `google.rpc.BadRequest` |
+//! | the service is away, nothing was sent | UNAVAILABLE | `SERVICE_UNAVAILABLE` | safe to retry |
+//! | sent, then the connection was lost | UNKNOWN | `CONNECTION_LOST` | a retry may act twice |
+//! | an error of the robot | UNKNOWN | `ROBOT_ERROR` | with its text |
+//! | cancelled at the robot | CANCELLED | `CANCELED_BY_ROBOT` | |
+//! | an answer that was not declared | INTERNAL | `UNDECLARED_ANSWER` | |
+//! | over a limit | RESOURCE_EXHAUSTED | `LIMIT` | |
+//! | out of time | DEADLINE_EXCEEDED | `DEADLINE` | |
+//!
+//! Every status but INVALID_ARGUMENT has a `google.rpc.ErrorInfo` with domain `qi.gateway`, the
+//! reason, and the qi names of service and method.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::RequestBodyError;
+use crate::{
+    bridge::{BridgeError, Route, events::End},
+    qi::session::{CallError, SendError},
+};
+
+/// The domain of every `google.rpc.ErrorInfo`.
+pub const ERROR_DOMAIN: &str = "qi.gateway";
+
+/// Why a request to a generated method failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The request body holds no request.
+    #[error(transparent)]
+    RequestBody(#[from] RequestBodyError),
+    /// The request of a stream is no message of its type.
+    #[error("the request is malformed: {0}")]
+    MalformedRequest(#[source] prost::DecodeError),
+    /// An option of a stream is out of range.
+    #[error("{field}: {given} was given, {expected} is taken")]
+    InvalidOption {
+        /// The field path.
+        field: &'static str,
+        /// What the client gave.
+        given: String,
+        /// What is taken.
+        expected: &'static str,
+    },
+    /// The call failed.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// The subscription failed, for this stream and those that waited with it.
+    #[error(transparent)]
+    Subscription(#[from] Arc<BridgeError>),
+    /// A stream ended.
+    #[error(transparent)]
+    Ended(End),
+    /// The time that the client gave is over.
+    #[error("the deadline is over")]
+    Deadline,
+}
+
+/// A row of the table.
+struct Row {
+    code: Code,
+    reason: &'static str,
+    /// The field path of a wrong argument.
+    field: Option<String>,
+}
+
+impl Row {
+    const fn new(code: Code, reason: &'static str) -> Self {
+        Self {
+            code,
+            reason,
+            field: None,
+        }
+    }
+
+    const fn argument(field: String) -> Self {
+        Self {
+            code: Code::InvalidArgument,
+            reason: "INVALID_ARGUMENT",
+            field: Some(field),
+        }
+    }
+}
+
+impl GatewayError {
+    /// The status that a client of `route` gets.
+    #[must_use]
+    pub fn status(&self, route: &Route) -> Status {
+        let row = self.row();
+        let mut text = self.to_string();
+        if matches!(row.code, Code::Unavailable | Code::Internal) {
+            text = format!("{}: {text}", route.service.name());
+        }
+        if let Some(source) = std::error::Error::source(self)
+            && row.code == Code::Internal
+        {
+            text = format!("{text}: {source}");
+        }
+        let details = match row.field {
+            Some(field) => ErrorDetails::with_bad_request_violation(field, &text),
+            None => {
+                let names = HashMap::from([
+                    ("service".to_owned(), route.service.name().to_owned()),
+                    ("method".to_owned(), route.method.schema().qi_name.clone()),
+                ]);
+                ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, names)
+            }
+        };
+        Status::with_error_details(row.code, text, details)
+    }
+
+    /// A stable name of what happened, for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.row().reason
+    }
+
+    fn row(&self) -> Row {
+        match self {
+            Self::RequestBody(error) => body_row(error),
+            Self::MalformedRequest(_) => Row::argument(String::new()),
+            Self::InvalidOption { field, .. } => Row::argument((*field).to_owned()),
+            Self::Bridge(error) => bridge_row(error),
+            Self::Subscription(error) => bridge_row(error),
+            Self::Ended(end) => end_row(*end),
+            Self::Deadline => Row::new(Code::DeadlineExceeded, "DEADLINE"),
+        }
+    }
+}
+
+fn body_row(error: &RequestBodyError) -> Row {
+    match error {
+        RequestBodyError::Compressed => Row::new(Code::Unimplemented, "COMPRESSED"),
+        RequestBodyError::TooLarge { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
+        RequestBodyError::Truncated | RequestBodyError::TrailingBytes => {
+            Row::argument(String::new())
+        }
+        RequestBodyError::Transport(_) => Row::new(Code::Cancelled, "REQUEST_LOST"),
+    }
+}
+
+fn bridge_row(error: &BridgeError) -> Row {
+    match error {
+        BridgeError::Request(error) => Row::argument(error.field_path().to_string()),
+        BridgeError::Unavailable => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        BridgeError::Call(error) => call_row(error),
+        BridgeError::Response(_) => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+    }
+}
+
+const fn call_row(error: &CallError) -> Row {
+    match error {
+        CallError::NotSent(error) => send_row(error),
+        CallError::Lost(_) => Row::new(Code::Unknown, "CONNECTION_LOST"),
+        CallError::Robot { .. } => Row::new(Code::Unknown, "ROBOT_ERROR"),
+        CallError::Canceled => Row::new(Code::Cancelled, "CANCELED_BY_ROBOT"),
+        CallError::Malformed { .. } => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+    }
+}
+
+const fn send_row(error: &SendError) -> Row {
+    match error {
+        SendError::Closed(_) => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        SendError::TooManyCalls { .. }
+        | SendError::QueueFull { .. }
+        | SendError::TooLarge { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
+    }
+}
+
+const fn end_row(end: End) -> Row {
+    match end {
+        End::Overflow => Row::new(Code::ResourceExhausted, "SLOW_READER"),
+        End::Disconnected => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        End::Changed => Row::new(Code::Unavailable, "SERVICE_CHANGED"),
+        End::Refused => Row::new(Code::Unknown, "ROBOT_ERROR"),
+        End::Shutdown => Row::new(Code::Unavailable, "SHUTDOWN"),
+    }
+}

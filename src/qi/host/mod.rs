@@ -1,0 +1,50 @@
+//! Serving objects to others (protocol text, sections 5, 9, 11 to 15 and 17).
+//!
+//! ```text
+//!   ObjectBuilder -> HostedObject --register--> Host -> Registration
+//!
+//!   socket -> Server -> accept -> Connection --+
+//!                                              +--> Table -> Service -> special members, at once
+//!   connection to the directory (Dispatch) ----+      |         |
+//!                                                   Peer      Call -> queue -> Method -> answer
+//! ```
+//!
+//! A service, its calls and its tasks end with its [`Registration`]; everything ends with the
+//! [`Host`].
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`server`], [`accept`] | listening; who is let in |
+//! | [`object`], [`method`], [`property`] | what can be hosted |
+//! | [`registration`] | services in the directory |
+//! | [`limits`], [`error`] | what is accepted, what fails |
+
+pub mod accept;
+pub mod error;
+pub mod limits;
+pub mod method;
+pub mod object;
+pub mod property;
+pub mod registration;
+pub mod server;
+
+mod arguments;
+mod call;
+mod identity;
+mod peer;
+mod service;
+mod special;
+mod subscribers;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use accept::{Authenticator, Presented, Verdict};
+pub use error::{BuildError, HostError, RegisterError, ValueError};
+pub use limits::HostLimits;
+pub use method::{Handler, Method, MethodError};
+pub use object::{HostedObject, ObjectBuilder, Threading};
+pub use property::{PropertyHandle, SignalHandle};
+pub use registration::Registration;
+pub use server::{Host, HostOptions};

@@ -1,0 +1,234 @@
+//! Objects to be hosted.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    BuildError, Method, PropertyHandle, SignalHandle, ValueError,
+    method::{arguments_signature, signature},
+    property::{OnSet, Property},
+    special,
+    subscribers::Subscribers,
+};
+use crate::qi::{
+    value::{
+        MetaMethod, MetaObject, MetaProperty, MetaSignal, Signature, Value,
+        codec::encode_meta_object,
+    },
+    wire::{ActionId, Writer},
+};
+
+/// How the calls of an object run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Threading {
+    /// One after the other, in the order of arrival, whoever calls. The default, as in libqi.
+    #[default]
+    Single,
+    /// At the same time.
+    Multi,
+}
+
+/// Puts an object together, member by member; members are numbered in that order.
+#[derive(Debug, Default)]
+pub struct ObjectBuilder {
+    meta: MetaObject,
+    methods: HashMap<ActionId, Arc<Method>>,
+    properties: Vec<Arc<Property>>,
+    subscribers: Arc<Subscribers>,
+    threading: Threading,
+    members: u32,
+}
+
+/// An object that can be registered as a service. Cloning is cheap and gives the same object.
+#[derive(Clone, Debug)]
+pub struct HostedObject(pub(super) Arc<Object>);
+
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) meta: MetaObject,
+    /// The answer of metaObject.
+    pub(super) encoded_meta: Bytes,
+    pub(super) methods: HashMap<ActionId, Arc<Method>>,
+    /// In the order of their numbers.
+    pub(super) properties: Vec<Arc<Property>>,
+    pub(super) subscribers: Arc<Subscribers>,
+    pub(super) threading: Threading,
+}
+
+impl ObjectBuilder {
+    /// An object without members of its own; its calls run one after the other.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says what the object is for.
+    pub fn description(&mut self, text: &str) -> &mut Self {
+        text.clone_into(&mut self.meta.description);
+        self
+    }
+
+    /// Says how its calls run.
+    pub const fn threading(&mut self, threading: Threading) -> &mut Self {
+        self.threading = threading;
+        self
+    }
+
+    /// Adds a method. Several may have one name if they differ in their parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Duplicate`].
+    pub fn method(&mut self, method: Method) -> Result<&mut Self, BuildError> {
+        let same = |known: &MetaMethod| {
+            known.name == method.name && known.parameters_signature == method.parameters_signature
+        };
+        if self.meta.methods.values().any(same) {
+            return Err(duplicate(&method.name));
+        }
+        let uid = self.next_uid();
+        let meta = MetaMethod {
+            uid,
+            return_signature: method.return_signature.clone(),
+            name: method.name.clone(),
+            parameters_signature: method.parameters_signature.clone(),
+            description: method.description.clone(),
+            parameters: method.parameters.clone(),
+            return_description: method.return_description.clone(),
+        };
+        self.meta.methods.insert(uid, meta);
+        self.methods.insert(uid, Arc::new(method));
+        Ok(self)
+    }
+
+    /// Adds a signal that emits `arguments`, a tuple such as `(is)` or `m` for anything.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Signature`], [`BuildError::NotArguments`], [`BuildError::Duplicate`].
+    pub fn signal(&mut self, name: &str, arguments: &str) -> Result<SignalHandle, BuildError> {
+        let signature = arguments_signature(name, arguments)?;
+        let uid = self.add_signal(name, signature.clone())?;
+        Ok(SignalHandle {
+            uid,
+            signature,
+            subscribers: Arc::clone(&self.subscribers),
+        })
+    }
+
+    /// Adds a property of type `ty` with its first value.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Signature`], [`BuildError::Value`], [`BuildError::Duplicate`].
+    pub fn property(
+        &mut self,
+        name: &str,
+        ty: &str,
+        value: Value,
+    ) -> Result<PropertyHandle, BuildError> {
+        self.add_property(name, ty, value, None)
+    }
+
+    /// Like [`Self::property`]; `on_set` is told each value that others set it to, after it is in
+    /// force. It is called on the task that reads their connection, so it must not block.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn property_with(
+        &mut self,
+        name: &str,
+        ty: &str,
+        value: Value,
+        on_set: impl Fn(&Value) + Send + Sync + 'static,
+    ) -> Result<PropertyHandle, BuildError> {
+        self.add_property(name, ty, value, Some(Box::new(on_set)))
+    }
+
+    fn add_property(
+        &mut self,
+        name: &str,
+        ty: &str,
+        value: Value,
+        on_set: Option<OnSet>,
+    ) -> Result<PropertyHandle, BuildError> {
+        let signature = signature(name, ty)?;
+        let subscribers = Arc::clone(&self.subscribers);
+        let uid = ActionId(ActionId::FIRST_OWN.0.saturating_add(self.members));
+        let wrong = |source: ValueError| BuildError::Value {
+            name: name.to_owned(),
+            source,
+        };
+        let property = Property::new(uid, name, signature.clone(), value, on_set, subscribers)
+            .map_err(wrong)?;
+        // Every property is a signal too (section 11).
+        self.add_signal(name, property.changes.clone())?;
+        let meta = MetaProperty {
+            uid,
+            name: name.to_owned(),
+            signature,
+        };
+        self.meta.properties.insert(uid, meta);
+        let property = Arc::new(property);
+        self.properties.push(Arc::clone(&property));
+        Ok(PropertyHandle(property))
+    }
+
+    fn add_signal(&mut self, name: &str, signature: Signature) -> Result<ActionId, BuildError> {
+        if self.meta.signal(name).is_some() {
+            return Err(duplicate(name));
+        }
+        let uid = self.next_uid();
+        let signal = MetaSignal {
+            uid,
+            name: name.to_owned(),
+            signature,
+        };
+        self.meta.signals.insert(uid, signal);
+        Ok(uid)
+    }
+
+    /// Memory ends long before the numbers do.
+    const fn next_uid(&mut self) -> ActionId {
+        let uid = ActionId(ActionId::FIRST_OWN.0.saturating_add(self.members));
+        self.members = self.members.saturating_add(1);
+        uid
+    }
+
+    /// The finished object.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Signature`], [`BuildError::TooLong`].
+    pub fn build(mut self) -> Result<HostedObject, BuildError> {
+        for method in special::methods()? {
+            self.meta.methods.insert(method.uid, method);
+        }
+        let mut writer = Writer::new();
+        encode_meta_object(&self.meta, &mut writer)?;
+        Ok(HostedObject(Arc::new(Object {
+            meta: self.meta,
+            encoded_meta: writer.finish(),
+            methods: self.methods,
+            properties: self.properties,
+            subscribers: self.subscribers,
+            threading: self.threading,
+        })))
+    }
+}
+
+impl HostedObject {
+    /// What the object says about itself, the members of every object included.
+    #[must_use]
+    pub fn meta(&self) -> &MetaObject {
+        &self.0.meta
+    }
+}
+
+fn duplicate(name: &str) -> BuildError {
+    BuildError::Duplicate {
+        name: name.to_owned(),
+    }
+}

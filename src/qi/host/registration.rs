@@ -1,0 +1,180 @@
+//! Services in the directory (protocol text, section 14).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Host, HostedObject, RegisterError, table::Table};
+use crate::qi::{
+    session::{CallError, CloseReason, Connection, Reply, ServiceInfoLayout, Session},
+    value::{MetaMethod, MetaObject, Type},
+    wire::{ActionId, Address, ObjectId, Reader, ServiceId},
+};
+
+impl Host {
+    /// Puts an object on the bus of a session as the service `name`, until the session ends.
+    ///
+    /// The session should have been connected with [`Self::dispatch`]; without it everyone but the
+    /// directory's own process can use the service.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`], for instance when the name is taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// The service does not come up, but its name may stay taken until the connection ends.
+    pub async fn register(
+        &self,
+        session: &Session,
+        name: &str,
+        object: &HostedObject,
+    ) -> Result<Registration, RegisterError> {
+        let directory = session.connection();
+        let methods = Methods::of(session.directory().object().meta())?;
+        let info = methods.layout.encode(&self.identity.describe(name))?;
+        let reply = call(directory, methods.register, info).await?;
+        let id = Reader::new(&reply.payload).u32()?;
+        let mut registration = Registration {
+            id: ServiceId(id),
+            name: name.to_owned(),
+            table: Arc::clone(&self.table),
+            directory: directory.clone(),
+            unregister: methods.unregister,
+            state: State::Pending,
+        };
+        // It has to answer before anyone hears of it.
+        self.table.insert(registration.id, object)?;
+        registration.state = State::Serving;
+        call(directory, methods.ready, number(id)).await?;
+        Ok(registration)
+    }
+}
+
+/// A service on a bus. Leaves the bus when dropped, best with [`Self::leave`].
+#[derive(Debug)]
+#[must_use = "dropping it takes the service from the bus"]
+pub struct Registration {
+    id: ServiceId,
+    name: String,
+    table: Arc<Table>,
+    directory: Connection,
+    unregister: ActionId,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// The directory gave the number.
+    Pending,
+    /// The service answers.
+    Serving,
+    Left,
+}
+
+impl Registration {
+    /// The number that the directory gave to the service.
+    #[must_use]
+    pub const fn service_id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// The name of the service.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until the connection to the directory ends, and with it the registration: the
+    /// directory forgets the service. The object can be registered again, over a new connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn lost(&self) -> CloseReason {
+        self.directory.closed().await
+    }
+
+    /// Takes the service from the bus and waits until the directory says so. Calls that still run
+    /// fail.
+    ///
+    /// # Errors
+    ///
+    /// The directory's. The service does not answer any more in any case.
+    pub async fn leave(mut self) -> Result<(), CallError> {
+        let left = call(&self.directory, self.unregister, number(self.id.0)).await;
+        self.end();
+        left.map(|_| ())
+    }
+
+    fn end(&mut self) {
+        if self.state == State::Serving {
+            self.table.remove(self.id);
+        }
+        self.state = State::Left;
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if self.state != State::Left {
+            let method = directory(self.unregister);
+            // Where nothing can be sent any more, the directory forgets the service by itself.
+            let _ = self.directory.call_and_forget(method, number(self.id.0));
+            self.end();
+        }
+    }
+}
+
+/// What the directory is asked with.
+struct Methods {
+    register: ActionId,
+    ready: ActionId,
+    unregister: ActionId,
+    /// What registerService takes; older directories want no object uid (section 20).
+    layout: ServiceInfoLayout,
+}
+
+impl Methods {
+    fn of(meta: &MetaObject) -> Result<Self, RegisterError> {
+        let register = method(meta, "registerService")?;
+        let form = &register.parameters_signature;
+        let layout = match form.ty() {
+            Type::Tuple(arguments) => match &*arguments.elements {
+                [info] => ServiceInfoLayout::of(info),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(Self {
+            register: register.uid,
+            ready: method(meta, "serviceReady")?.uid,
+            unregister: method(meta, "unregisterService")?.uid,
+            layout: layout.ok_or_else(|| RegisterError::UnknownForm {
+                signature: form.clone(),
+            })?,
+        })
+    }
+}
+
+fn method<'a>(meta: &'a MetaObject, name: &'static str) -> Result<&'a MetaMethod, RegisterError> {
+    meta.methods_named(name)
+        .next()
+        .ok_or(RegisterError::NoMethod { method: name })
+}
+
+async fn call(
+    connection: &Connection,
+    method: ActionId,
+    payload: Bytes,
+) -> Result<Reply, CallError> {
+    connection.call(directory(method), payload).await
+}
+
+const fn directory(method: ActionId) -> Address {
+    Address::new(ServiceId::DIRECTORY, ObjectId::MAIN, method)
+}
+
+fn number(number: u32) -> Bytes {
+    Bytes::copy_from_slice(&number.to_le_bytes())
+}

@@ -1,0 +1,210 @@
+//! Listening: hosts and the connections that others open to them.
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    Authenticator, HostError, HostLimits, accept::accept, identity::Identity, table::Table,
+};
+use crate::qi::session::{Connection, ConnectionOptions, Dispatch, Framed};
+
+/// How to host.
+#[derive(Clone, Default)]
+pub struct HostOptions {
+    /// What others can make the host hold.
+    pub limits: HostLimits,
+    /// Who may connect. Default everyone.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// The addresses under which others reach the host, as URLs. Default the one that it listens
+    /// on; needed when that means all interfaces.
+    pub advertise: Vec<String>,
+}
+
+impl fmt::Debug for HostOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostOptions")
+            .field("limits", &self.limits)
+            .field("authenticated", &self.authenticator.is_some())
+            .field("advertise", &self.advertise)
+            .finish()
+    }
+}
+
+/// Serves objects on one bus, to those who connect to it and on connections that this process
+/// opened itself.
+///
+/// Dropping it ends all of its connections and services.
+#[derive(Debug)]
+pub struct Host {
+    pub(super) table: Arc<Table>,
+    pub(super) identity: Arc<Identity>,
+    /// Ends the tasks of the host.
+    _end: DropGuard,
+}
+
+impl Host {
+    /// Listens on `url`, `tcp://host:port`; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`].
+    pub async fn listen(url: &str, options: HostOptions) -> Result<Self, HostError> {
+        let (listener, bound) = bind(url).await?;
+        let endpoints = match options.advertise.clone() {
+            named if !named.is_empty() => named,
+            _ if bound.ip().is_unspecified() => {
+                let url = url.to_owned();
+                return Err(HostError::NothingToAdvertise { url });
+            }
+            _ => vec![format!("tcp://{bound}")],
+        };
+        let table = Arc::new(Table::new(options.limits));
+        let end = CancellationToken::new();
+        let server = Server {
+            table: Arc::clone(&table),
+            options,
+            end: end.clone(),
+        };
+        // Ends with `end`, at the latest when the host is dropped.
+        tokio::spawn(server.run(listener));
+        Ok(Self {
+            table,
+            identity: Arc::new(Identity::new(endpoints)),
+            _end: end.drop_guard(),
+        })
+    }
+
+    /// The addresses under which others reach the host, as URLs.
+    #[must_use]
+    pub fn endpoints(&self) -> &[String] {
+        &self.identity.endpoints
+    }
+
+    /// What a connection to the service directory has to be opened with: the directory's process
+    /// calls our services on it, not on one of its own (section 15).
+    #[must_use]
+    pub fn dispatch(&self) -> Arc<dyn Dispatch> {
+        Arc::clone(&self.table) as Arc<dyn Dispatch>
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.table.clear();
+    }
+}
+
+async fn bind(url: &str) -> Result<(TcpListener, SocketAddr), HostError> {
+    let wrong = || HostError::Url {
+        url: url.to_owned(),
+    };
+    let parsed = url::Url::parse(url).map_err(|_| wrong())?;
+    if parsed.scheme() != "tcp" {
+        return Err(wrong());
+    }
+    let host = parsed.host_str().filter(|host| !host.is_empty());
+    let host = host.ok_or_else(wrong)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = parsed.port().unwrap_or(DEFAULT_PORT);
+    let failed = |source| HostError::Listen {
+        url: url.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Of `tcp` URLs without one (section 1).
+const DEFAULT_PORT: u16 = 9559;
+
+/// How long to wait after the system could not accept a connection, for lack of memory or files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+struct Server {
+    table: Arc<Table>,
+    options: HostOptions,
+    end: CancellationToken,
+}
+
+impl Server {
+    async fn run(self, listener: TcpListener) {
+        let room = Arc::new(Semaphore::new(self.options.limits.connections));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.end.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => match Arc::clone(&room).try_acquire_owned() {
+                    Ok(place) => self.spawn(stream, peer, place),
+                    Err(_) => {
+                        tracing::warn!(%peer, "refused: too many connections");
+                    }
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection on a task that ends with it, or with the host.
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        keep_alive(&stream);
+        let limits = self.options.limits;
+        let authenticator = self.options.authenticator.clone();
+        let table = Arc::clone(&self.table);
+        let serve = async move {
+            let mut framed = Framed::new(stream, limits.unauthenticated_payload_bytes);
+            let capabilities = match accept(&mut framed, &limits, authenticator.as_ref()).await {
+                Ok(capabilities) => capabilities,
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "not accepted");
+                    return;
+                }
+            };
+            framed.set_payload_limit(limits.connection.wire.payload_bytes);
+            let options = ConnectionOptions {
+                capabilities,
+                limits: limits.connection,
+                dispatch: table,
+            };
+            let connection = Connection::start(framed, options);
+            let reason = connection.closed().await;
+            tracing::debug!(%peer, %reason, "connection ended");
+        };
+        let end = self.end.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = end.cancelled() => {}
+                () = serve => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+/// libqi's settings (section 1), so that a peer that vanished is found out. A failure changes
+/// nothing else.
+fn keep_alive(stream: &TcpStream) {
+    let keep_alive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(3))
+        .with_retries(10);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keep_alive) {
+        tracing::debug!(%error, "no keep-alive");
+    }
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small messages may be delayed");
+    }
+}

@@ -1,0 +1,149 @@
+//! The packages of services: the one thing about a generated file where its neighbours matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names;
+
+/// Assigns a package to each service. Of two that want the same one, the name that sorts first
+/// gets it, and the other a suffix from a hash of its name.
+#[must_use]
+pub fn packages<'a>(services: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let sorted: BTreeSet<&str> = services.into_iter().collect();
+    let mut taken = BTreeSet::new();
+    sorted
+        .into_iter()
+        .map(|service| {
+            let word = names::candidates(&package_word(service), "_x", &[service])
+                .find(|word| taken.insert(word.clone()))
+                .unwrap_or_default();
+            (service.to_owned(), format!("qi.{word}.v1"))
+        })
+        .collect()
+}
+
+/// The package of a service that has no neighbours.
+#[must_use]
+pub fn package(service: &str) -> String {
+    format!("qi.{}.v1", package_word(service))
+}
+
+fn package_word(service: &str) -> String {
+    let word = names::snake(service).unwrap_or_else(|| format!("x{}", names::hash(&[service])));
+    if RESERVED.contains(&word.as_str()) {
+        format!("{word}_service")
+    } else {
+        word
+    }
+}
+
+/// `gateway` is the static API's. `qi.qi` or `qi.google` would hide the first part of names such as
+/// `qi.gateway.v1.Value` and `google.protobuf.Empty` in every file. The others are keywords of Java or Python, where no package can
+/// have such a name.
+const RESERVED: [&str; 69] = [
+    "gateway",
+    "google",
+    "qi",
+    "abstract",
+    "and",
+    "as",
+    "assert",
+    "async",
+    "await",
+    "boolean",
+    "break",
+    "byte",
+    "case",
+    "catch",
+    "char",
+    "class",
+    "const",
+    "continue",
+    "def",
+    "default",
+    "del",
+    "do",
+    "double",
+    "elif",
+    "else",
+    "enum",
+    "except",
+    "extends",
+    "false",
+    "final",
+    "finally",
+    "float",
+    "for",
+    "from",
+    "global",
+    "goto",
+    "if",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "int",
+    "interface",
+    "is",
+    "lambda",
+    "long",
+    "native",
+    "new",
+    "nonlocal",
+    "not",
+    "null",
+    "or",
+    "package",
+    "pass",
+    "private",
+    "protected",
+    "public",
+    "raise",
+    "return",
+    "short",
+    "static",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "while",
+    "with",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_named_after_its_service() {
+        for (service, expected) in [
+            ("ALTextToSpeech", "qi.al_text_to_speech.v1"),
+            ("foo", "qi.foo.v1"),
+            ("my-service.v2", "qi.my_service_v2.v1"),
+            ("Gateway", "qi.gateway_service.v1"),
+            ("import", "qi.import_service.v1"),
+            ("qi", "qi.qi_service.v1"),
+            ("3D", "qi.x3d.v1"),
+        ] {
+            assert_eq!(package(service), expected);
+        }
+        assert_ne!(package("\u{e9}"), package("\u{e8}"));
+    }
+
+    #[test]
+    fn the_name_that_sorts_first_keeps_the_package() {
+        let assigned = packages(["foo", "Foo", "bar", "gateway", "gateway_service"]);
+        assert_eq!(assigned["Foo"], "qi.foo.v1");
+        assert!(assigned["foo"].starts_with("qi.foo_x"), "{assigned:?}");
+        assert_eq!(assigned["bar"], "qi.bar.v1");
+        assert_eq!(assigned["gateway"], "qi.gateway_service.v1");
+        assert!(assigned["gateway_service"].starts_with("qi.gateway_service_x"));
+        let distinct: BTreeSet<_> = assigned.values().collect();
+        assert_eq!(distinct.len(), assigned.len());
+        assert_eq!(
+            assigned,
+            packages(["gateway_service", "gateway", "bar", "foo", "Foo"])
+        );
+    }
+}

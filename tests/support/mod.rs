@@ -1,0 +1,47 @@
+//! What the integration tests share: real peers, and the gateway's own binary, as guarded processes.
+//!
+//! | module | what it gives |
+//! | --- | --- |
+//! | `peers` | Python, Node, grpcurl and buf in the versions pinned under `tests/peers`, installed once |
+//! | `process` | a child process that is ended and reaped with its guard |
+//! | `json_peer` | a child that takes JSON commands and answers them in any order |
+//! | `tools` | grpcurl and buf |
+//! | `libqi` | a robot, extra services and a client on the real libqi |
+//! | `grpc_client` | gRPC clients in Python and Node that know the schema only through reflection |
+//! | `gateway` | the gateway's binary |
+//! | `setting` | a libqi robot, the gateway in front of it, and a client of each |
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test uses its own part of this"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failure here is the failure of a test"
+)]
+
+mod gateway;
+mod grpc_client;
+mod json_peer;
+mod libqi;
+mod peers;
+mod process;
+mod setting;
+mod tools;
+
+use std::time::Duration;
+
+pub(crate) use self::{
+    gateway::Gateway,
+    grpc_client::{GrpcClient, GrpcStream, Reply},
+    json_peer::{Answers, JsonPeer},
+    libqi::{LibqiClient, LibqiRobot, LibqiService},
+    peers::Peers,
+    process::{Finished, Process},
+    setting::Setting,
+    tools::{buf, buf_curl, grpcurl, node, python},
+};
+
+/// How long a test waits for something that should come at once, on a machine with much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

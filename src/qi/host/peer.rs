@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{HostLimits, arguments::Dialect};
+use super::{HostLimits, arguments::Dialect, limits::permits};
 use crate::qi::{
     session::{Connection, ConnectionId, WeakConnection},
     wire::{Message, MessageId},
@@ -50,7 +50,7 @@ impl Peer {
             limits,
             next_link: AtomicU32::new(1),
             next_ticket: AtomicU32::new(1),
-            room: Arc::new(Semaphore::new(limits.calls_per_connection)),
+            room: Arc::new(Semaphore::new(permits(limits.calls_per_connection))),
             calls: Mutex::default(),
         }
     }

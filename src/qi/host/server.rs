@@ -10,7 +10,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Authenticator, HostError, HostLimits, accept::accept, identity::Identity, table::Table,
+    Authenticator, HostError, HostLimits, accept::accept, identity::Identity, limits::permits,
+    table::Table,
 };
 use crate::qi::session::{Connection, ConnectionOptions, Dispatch, Framed};
 
@@ -135,7 +136,7 @@ struct Server {
 
 impl Server {
     async fn run(self, listener: TcpListener) {
-        let room = Arc::new(Semaphore::new(self.options.limits.connections));
+        let room = Arc::new(Semaphore::new(permits(self.options.limits.connections)));
         loop {
             let accepted = tokio::select! {
                 biased;

@@ -1,9 +1,12 @@
 //! An object on a bus: what comes for it, and how its calls run.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -11,6 +14,7 @@ use super::{
     arguments::{decode_arguments, holds_object},
     call::{Call, Room},
     error::text,
+    limits::permits,
     method::Started,
     object::Object,
     peer::Peer,
@@ -40,7 +44,7 @@ impl Service {
     pub(super) fn new(object: Arc<Object>, limits: &HostLimits, threads: Arc<Semaphore>) -> Self {
         let ended = CancellationToken::new();
         let queue = (object.threading == Threading::Single).then(|| {
-            let (queue, calls) = mpsc::channel(limits.calls_per_service.max(1));
+            let (queue, calls) = mpsc::channel(permits(limits.calls_per_service).max(1));
             let run = run_in_order(calls, Arc::clone(&threads), ended.clone());
             // Ends with `ended`, at the latest when the service is dropped.
             tokio::spawn(run);
@@ -49,8 +53,8 @@ impl Service {
         Self {
             object,
             queue,
-            room: Arc::new(Semaphore::new(limits.calls_per_service)),
-            bytes: Arc::new(Semaphore::new(limits.argument_bytes_per_service)),
+            room: Arc::new(Semaphore::new(permits(limits.calls_per_service))),
+            bytes: Arc::new(Semaphore::new(permits(limits.argument_bytes_per_service))),
             threads,
             ended,
         }
@@ -206,15 +210,34 @@ async fn run_call(call: Call, threads: Arc<Semaphore>, ended: CancellationToken)
                 }
                 thread = threads.acquire_owned() => thread,
             };
-            let blocking = tokio::task::spawn_blocking(move || {
+            let result = on_thread(move || {
                 let result = block();
                 drop(thread);
                 result
             });
-            let gone = |_| Err(MethodError::failed(text::GONE));
-            call.finish(blocking.await.unwrap_or_else(gone));
+            call.finish(result.await);
         }
     }
+}
+
+/// Runs a blocking method on a thread of its own. Not on one of tokio's: the end of the process
+/// would wait for those, and nothing makes a blocking method hurry.
+async fn on_thread(
+    block: impl FnOnce() -> Result<Value, MethodError> + Send + 'static,
+) -> Result<Value, MethodError> {
+    let (sender, result) = oneshot::channel();
+    let runtime = Handle::current();
+    let thread = thread::Builder::new().name("qi-method".to_owned());
+    let spawned = thread.spawn(move || {
+        let _context = runtime.enter();
+        // Nobody may wait any more.
+        let _ = sender.send(block());
+    });
+    if let Err(error) = spawned {
+        return Err(MethodError::failed(format!("no thread: {error}")));
+    }
+    let gone = |_| Err(MethodError::failed(text::GONE));
+    result.await.unwrap_or_else(gone)
 }
 
 async fn await_result(

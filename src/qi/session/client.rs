@@ -112,7 +112,10 @@ impl Session {
             opened.machine_id.clone(),
             dialed.is_local,
         ));
-        pool.learn(&opened.info, &dialed.connection);
+        let mut info = opened.info;
+        // However the directory names its own place, this one leads there.
+        info.endpoints.push(endpoint.to_string());
+        pool.learn(&info, &dialed.connection);
         opened.changes.close_at_end(&pool);
         Ok(Self(Arc::new(Inner {
             directory: opened.directory,
@@ -319,3 +322,6 @@ impl Opening {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

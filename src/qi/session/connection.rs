@@ -205,7 +205,6 @@ impl Connection {
     /// Hands the events of a signal to `sink`, from now until the subscription is dropped.
     ///
     /// This is only the local route; [`super::RemoteSignal`] also registers with the object.
-    #[must_use]
     pub fn subscribe(
         &self,
         service: ServiceId,

@@ -40,6 +40,10 @@ pub(super) struct Driver<IO> {
 /// How long what is queued may take to leave once the connection is closed by this side.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How many reads come before the next write. Well below what tokio lets a task do in one turn
+/// (128 operations), or nothing would be left for the write.
+const READS_PER_TURN: usize = 16;
+
 /// From how many pending calls on a write is put off until the tasks that are ready to run have
 /// run: they are likely to queue more, and a system call costs more than a turn of the scheduler.
 const GATHER_FROM_CALLS: usize = 4;
@@ -90,8 +94,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         self.poll_write(context)
     }
 
+    /// Reads what is there, but not so long that a busy peer keeps us from writing.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<CloseReason> {
-        loop {
+        for _ in 0..READS_PER_TURN {
             let read = pin!(self.io.read_buf(self.decoder.buffer())).poll(context);
             let delivered = match read {
                 Poll::Pending => return Poll::Pending,
@@ -108,6 +113,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 return Poll::Ready(reason);
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Takes all messages that are complete.

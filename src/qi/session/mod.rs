@@ -20,7 +20,7 @@
 //! | [`event`] | where messages go that the peer sends on its own |
 //! | [`signal`] | registering with remote signals |
 //! | [`object`] | objects on the other side of a connection |
-//! | [`endpoint`], [`dial`] | where processes listen, opening connections to them |
+//! | [`endpoint`], [`mod@dial`] | where processes listen, opening connections to them |
 //! | [`directory`], [`changes`] | the service directory, services that come and go |
 //! | [`client`] | a robot's bus: directory, services and the connections that reach them |
 //! | [`capabilities`], [`limits`], [`error`] | what both sides can do, what is accepted, what fails |
@@ -44,6 +44,7 @@ pub mod signal;
 
 mod batch;
 mod driver;
+mod id_map;
 mod pool;
 mod state;
 

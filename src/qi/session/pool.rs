@@ -237,6 +237,9 @@ impl Connections {
 
     fn forget_dead(&mut self) {
         self.known.retain(|_, connection| !connection.is_closed());
+        // Those that everyone gave up waiting for.
+        self.opening
+            .retain(|_, opening| Arc::strong_count(opening) > 1);
     }
 
     fn count(&self) -> usize {

@@ -41,6 +41,10 @@ pub struct FrameDecoder {
 /// How much room is kept ready for the next read, in bytes: a few hundred small messages at once.
 const READ_AHEAD_BYTES: usize = 16 * 1024;
 
+/// How much room a read is given at least, in bytes. Room is made only when less is left: while
+/// payloads are in use, making it means a new buffer.
+const MIN_ROOM_BYTES: usize = 4 * 1024;
+
 /// How much is reserved at most for a payload that was only announced, in bytes. Beyond it the
 /// buffer grows with what really comes, so that a header costs its sender as much as us.
 const RESERVE_BYTES: usize = 1024 * 1024;
@@ -65,7 +69,10 @@ impl FrameDecoder {
     /// The buffer to append received bytes to, with room for some.
     pub fn buffer(&mut self) -> &mut BytesMut {
         let missing = self.missing().min(RESERVE_BYTES);
-        self.buffer.reserve(missing.max(READ_AHEAD_BYTES));
+        let room = self.buffer.capacity() - self.buffer.len();
+        if room < missing.max(MIN_ROOM_BYTES) {
+            self.buffer.reserve(missing.max(READ_AHEAD_BYTES));
+        }
         &mut self.buffer
     }
 

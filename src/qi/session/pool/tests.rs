@@ -1,9 +1,15 @@
-use tokio::{io::duplex, net::TcpListener};
+use tokio::{
+    io::duplex,
+    net::{TcpListener, TcpStream},
+};
 
 use super::*;
 use crate::qi::{
-    session::{Capabilities, ConnectionLimits, ConnectionOptions, Framed, NoObjects},
-    wire::ServiceId,
+    session::{
+        AuthMap, Capabilities, ConnectionLimits, ConnectionOptions, Framed, NoObjects,
+        auth_map::STATE_DONE,
+    },
+    wire::{Kind, ServiceId},
 };
 
 const ROBOT: &str = "robot-machine";
@@ -131,4 +137,42 @@ async fn attempts_are_shared_and_so_is_their_failure() {
     }
     let nobody = tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept());
     assert!(nobody.await.is_err(), "one attempt, not three");
+}
+
+/// Lets the next client in.
+async fn let_in(listener: &TcpListener) -> Framed<TcpStream> {
+    let mut peer = Framed::new(listener.accept().await.unwrap().0, 1024);
+    let call = peer.receive().await.unwrap();
+    let mut map = AuthMap::of(Capabilities::OURS);
+    map.insert_state(STATE_DONE);
+    let answer = call.answer(Kind::Reply, map.encode().unwrap());
+    peer.send(&answer).await.unwrap();
+    peer
+}
+
+/// Services of a process share a connection, and get a new one when it died. The robot only tells
+/// addresses of its own: the host of the directory is tried in their place.
+#[tokio::test]
+async fn a_process_gets_one_connection_and_another_when_it_died() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let endpoint = format!("tcp://127.0.0.2:{port}");
+    let pool = pool("tcp://127.0.0.1:9559", false);
+    let services: Vec<ServiceInfo> = ["A", "B", "C"]
+        .iter()
+        .map(|name| info(name, ROBOT, &[&endpoint]))
+        .collect();
+    let reach_all = || futures_util::future::join_all(services.iter().map(|s| pool.reach(s)));
+
+    let (first, peer) = tokio::join!(reach_all(), let_in(&listener));
+    let first: Vec<Connection> = first.into_iter().map(Result::unwrap).collect();
+    assert!(first.iter().all(|found| found.id() == first[0].id()));
+    assert_eq!(pool.reach(&services[1]).await.unwrap().id(), first[0].id());
+
+    drop(peer);
+    first[0].closed().await;
+    let (second, _peer) = tokio::join!(reach_all(), let_in(&listener));
+    let second: Vec<Connection> = second.into_iter().map(Result::unwrap).collect();
+    assert!(second.iter().all(|found| found.id() == second[0].id()));
+    assert_ne!(second[0].id(), first[0].id());
 }

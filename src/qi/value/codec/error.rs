@@ -58,7 +58,7 @@ pub enum DecodeError {
         limit: u32,
     },
     /// An object refers to a meta object that did not come before.
-    #[error("the meta object {id}, referred to before offset {offset}, is not known")]
+    #[error("the meta object {id}, referred to at offset {offset}, did not come before")]
     UnknownMetaObject {
         /// Its number in the cache.
         id: u32,

@@ -1,6 +1,7 @@
 //! Services that we host on the bus of another implementation, as our own clients see them.
 
 #![cfg(feature = "demo")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -270,7 +271,7 @@ async fn bar_blocks_foo_and_better_bar_does_not() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_named() {
+async fn addresses_that_do_not_work_are_named() {
     let robot = robot().await;
     let url = robot.url().to_owned();
     let config = DemoConfig {
@@ -290,6 +291,17 @@ async fn an_address_in_use_is_named() {
         .await
         .unwrap_err();
     assert!(matches!(error, HostError::Url { .. }), "{error:?}");
+    let options = HostOptions {
+        advertise: vec!["tcp://robot.local:0".to_owned(), "tcp://[::1]:7".to_owned()],
+        ..HostOptions::default()
+    };
+    let host = Host::listen("tcp://0.0.0.0:0", options).await.unwrap();
+    let [local, other] = host.endpoints() else {
+        panic!("two endpoints");
+    };
+    let port = local.strip_prefix("tcp://robot.local:").unwrap();
+    assert_ne!(port.parse::<u16>().unwrap(), 0);
+    assert_eq!(other, "tcp://[::1]:7");
     let error = Host::listen("tcp://0.0.0.0:0", HostOptions::default())
         .await
         .unwrap_err();

@@ -67,12 +67,12 @@ impl Counter {
     }
 }
 
-struct Events(mpsc::UnboundedSender<Bytes>);
+struct Events(mpsc::Sender<Bytes>);
 
 impl EventSink for Events {
     fn event(&self, payload: &Bytes, flags: Flags) {
         assert_eq!(flags, Flags::NONE);
-        self.0.send(payload.clone()).unwrap();
+        self.0.try_send(payload.clone()).unwrap();
     }
 }
 
@@ -92,7 +92,7 @@ async fn listen() -> Host {
         .unwrap()
 }
 
-async fn next(events: &mut mpsc::UnboundedReceiver<Bytes>) -> Bytes {
+async fn next(events: &mut mpsc::Receiver<Bytes>) -> Bytes {
     timeout(Duration::from_secs(10), events.recv())
         .await
         .unwrap()
@@ -134,7 +134,7 @@ async fn a_service_is_used_over_the_bus() {
 
     let remote = client.service("Counter").await.unwrap();
     assert_eq!(**remote.meta(), *counter.object.meta());
-    let (sender, mut events) = mpsc::unbounded_channel();
+    let (sender, mut events) = mpsc::channel(16);
     let sink = Arc::new(Events(sender));
     let subscription = remote.subscribe(counter.changed.uid(), sink).await.unwrap();
 

@@ -31,7 +31,7 @@ use crate::qi::{
 struct Gates {
     object: HostedObject,
     open: Arc<Notify>,
-    open_thread: Mutex<mpsc::Sender<()>>,
+    open_thread: Mutex<mpsc::SyncSender<()>>,
     begun: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
 }
@@ -49,7 +49,7 @@ impl Gates {
         let open = Arc::new(Notify::new());
         let begun = Arc::new(AtomicUsize::new(0));
         let dropped = Arc::new(AtomicUsize::new(0));
-        let (open_thread, opened) = mpsc::channel();
+        let (open_thread, opened) = mpsc::sync_channel(4);
         let wait = {
             let (open, begun, dropped) = (open.clone(), begun.clone(), dropped.clone());
             move |_| {

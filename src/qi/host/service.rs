@@ -5,7 +5,11 @@ use std::{sync::Arc, thread};
 use futures_util::future::BoxFuture;
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{
+        Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +21,7 @@ use super::{
     limits::permits,
     method::Started,
     object::Object,
-    peer::Peer,
+    peer::{Peer, Waiting},
     special,
 };
 use crate::qi::{
@@ -32,7 +36,7 @@ use crate::qi::{
 pub(super) struct Service {
     object: Arc<Object>,
     /// The calls of a single-threaded object on their way to the task that runs them.
-    queue: Option<mpsc::Sender<Call>>,
+    queue: Option<mpsc::Sender<Arc<Waiting>>>,
     room: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     threads: Arc<Semaphore>,
@@ -104,10 +108,12 @@ impl Service {
     fn run(&self, call: Call) {
         match &self.queue {
             Some(queue) => {
-                if let Err(refused) = queue.try_send(call) {
-                    let (mpsc::error::TrySendError::Full(call)
-                    | mpsc::error::TrySendError::Closed(call)) = refused;
-                    call.refuse(text::BUSY);
+                if let Err(refused) = queue.try_send(call.wait()) {
+                    let (TrySendError::Full(waiting) | TrySendError::Closed(waiting)) = refused;
+                    let call = waiting.lock().take();
+                    if let Some(call) = call {
+                        call.refuse(text::BUSY);
+                    }
                 }
             }
             None => {
@@ -172,12 +178,17 @@ fn refuse(peer: &Peer, message: &Message, text: &str) {
 
 /// One call after the other, until the service ends.
 async fn run_in_order(
-    mut calls: mpsc::Receiver<Call>,
+    mut calls: mpsc::Receiver<Arc<Waiting>>,
     threads: Arc<Semaphore>,
     ended: CancellationToken,
 ) {
     let run = async {
-        while let Some(call) = calls.recv().await {
+        while let Some(waiting) = calls.recv().await {
+            // None if it was cancelled meanwhile.
+            let call = waiting.lock().take();
+            let Some(call) = call else {
+                continue;
+            };
             run_call(call, Arc::clone(&threads), ended.clone()).await;
         }
     };

@@ -50,7 +50,8 @@ fn expected(service: &Value) -> Vec<Origin> {
         "serviceReady",
         "updateServiceInfo",
     ];
-    let registers = |name: &str| text(service, "name") == "ServiceDirectory" && hidden.contains(&name);
+    let registers =
+        |name: &str| text(service, "name") == "ServiceDirectory" && hidden.contains(&name);
     let shown = |member: &&Value| {
         let name = text(member, "name");
         !name.starts_with('_') && member["uid"].as_u64().unwrap() >= 100 && !registers(name)
@@ -92,7 +93,10 @@ async fn every_public_member_is_in_reflection_once() {
     let generated = reflected.generated();
     let names: Vec<_> = generated.iter().map(|(name, _)| name.as_str()).collect();
     let services = data();
-    let mut wanted: Vec<_> = services.iter().map(|service| text(service, "name")).collect();
+    let mut wanted: Vec<_> = services
+        .iter()
+        .map(|service| text(service, "name"))
+        .collect();
     wanted.sort_unstable();
     let mut sorted = names.clone();
     sorted.sort_unstable();
@@ -102,8 +106,14 @@ async fn every_public_member_is_in_reflection_once() {
     for service in &services {
         let name = text(service, "name");
         let (_, descriptor) = generated.iter().find(|(other, _)| other == name).unwrap();
-        let rpcs: BTreeSet<_> = descriptor.methods().map(|rpc| rpc.name().to_owned()).collect();
-        let mut origins: Vec<_> = descriptor.methods().map(|rpc| reflected.origin(&rpc)).collect();
+        let rpcs: BTreeSet<_> = descriptor
+            .methods()
+            .map(|rpc| rpc.name().to_owned())
+            .collect();
+        let mut origins: Vec<_> = descriptor
+            .methods()
+            .map(|rpc| reflected.origin(&rpc))
+            .collect();
         origins.sort();
         assert_eq!(rpcs.len(), origins.len(), "{name}");
         let mut expected = expected(service);
@@ -124,8 +134,19 @@ async fn every_public_member_is_in_reflection_once() {
 
 /// Methods that change what they answer, or wait.
 const UNREPEATABLE: [(&str, &[&str]); 3] = [
-    ("ALVideoDevice", &["subscribe", "subscribeCamera", "subscribeCameras"]),
-    ("ALMotion", &["moveTo", "walkTo", "angleInterpolation", "angleInterpolationWithSpeed"]),
+    (
+        "ALVideoDevice",
+        &["subscribe", "subscribeCamera", "subscribeCameras"],
+    ),
+    (
+        "ALMotion",
+        &[
+            "moveTo",
+            "walkTo",
+            "angleInterpolation",
+            "angleInterpolationWithSpeed",
+        ],
+    ),
     ("ALTextToSpeech", &["say"]),
 ];
 
@@ -150,7 +171,10 @@ impl Case {
     fn promised(&self) -> Value {
         match self.parameters.iter().find(|ty| **ty == self.returns) {
             Some(echoed) => libqi_form(echoed, &sample(echoed)),
-            None => fixed(&self.returns, &format!("{}.{}", self.service, self.origin.name)),
+            None => fixed(
+                &self.returns,
+                &format!("{}.{}", self.service, self.origin.name),
+            ),
         }
     }
 }
@@ -238,7 +262,10 @@ async fn every_form_of_signature_answers_as_to_a_libqi_client() {
         let through_grpc = nao.grpc.unary(&case.full_name, request).await;
         let method = format!("{}::{}", case.origin.name, case.origin.signature);
         let through_libqi = nao.libqi.call(&case.service, &method, values.into()).await;
-        let what = format!("{}.{method} -> {}", case.service, case.origin.return_signature);
+        let what = format!(
+            "{}.{method} -> {}",
+            case.service, case.origin.return_signature
+        );
         if has_unknown(&case.origin.signature) {
             // Such an argument has no encoding, which a client is told before anything is sent.
             if through_grpc.code != "INVALID_ARGUMENT" {
@@ -268,8 +295,16 @@ async fn every_form_of_signature_answers_as_to_a_libqi_client() {
             other => differences.push(format!("{what}\n  {through_grpc:?}\n  {other:?}")),
         }
     }
-    println!("{} methods: {answers} answers, {errors} errors", cases.len());
-    assert!(differences.is_empty(), "{}\n{}", differences.len(), differences.join("\n"));
+    println!(
+        "{} methods: {answers} answers, {errors} errors",
+        cases.len()
+    );
+    assert!(
+        differences.is_empty(),
+        "{}\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
     assert!(answers > 200, "{answers}");
 }
 
@@ -299,7 +334,11 @@ async fn pictures_keep_their_bytes() {
         let field = rpc_field(&reflected, "ALVideoDevice", "GetImageRemote");
         let request = json!({ (field): handle["value"] });
         for frame in 1..=2 {
-            let image = nao.grpc.unary(&camera("GetImageRemote"), request.clone()).await.ok();
+            let image = nao
+                .grpc
+                .unary(&camera("GetImageRemote"), request.clone())
+                .await
+                .ok();
             let items = &image["value"]["listValue"]["items"];
             assert_eq!(items[0]["intValue"], "160", "{args:?}");
             assert_eq!(items[1]["intValue"], "120");
@@ -308,7 +347,10 @@ async fn pictures_keep_their_bytes() {
             let pixels: Vec<u8> = (0..160 * 120 * 3)
                 .map(|i: u32| ((i + frame) % 251).try_into().unwrap())
                 .collect();
-            assert!(items[6]["rawValue"] == base64(&pixels), "{args:?}: other pixels");
+            assert!(
+                items[6]["rawValue"] == base64(&pixels),
+                "{args:?}: other pixels"
+            );
             let kind = if args.is_empty() { "" } else { "s" };
             assert_eq!(items[6]["signature"], kind);
         }
@@ -319,7 +361,10 @@ async fn pictures_keep_their_bytes() {
 fn rpc_field(reflected: &Reflected, service: &str, rpc: &str) -> String {
     let generated = reflected.generated();
     let (_, descriptor) = generated.iter().find(|(name, _)| name == service).unwrap();
-    let method = descriptor.methods().find(|method| method.name() == rpc).unwrap();
+    let method = descriptor
+        .methods()
+        .find(|method| method.name() == rpc)
+        .unwrap();
     method.input().get_field(1).unwrap().json_name().to_owned()
 }
 
@@ -330,21 +375,28 @@ async fn the_memory_keeps_values_of_any_type() {
     let int = |value: i64| json!({"intValue": value.to_string(), "signature": ""});
     let raw = json!({"rawValue": "AP8QgA==", "signature": ""});
     let list = json!({"listValue": {"items": [int(1), string("two"), raw]}, "signature": ""});
-    for (rpc, value) in [("RaiseEvent", &list), ("InsertDataValue", &int(-9)), ("RaiseEvent", &raw)] {
-        let request = json!({"arg1": "test/key", "arg2": value});
-        nao.memory(rpc, request).await.ok();
-        let got = nao.memory("GetData", json!({"arg1": "test/key"})).await.ok();
+    for value in [&list, &int(-9), &raw] {
+        let event = json!({"name": "test/key", "value": value});
+        nao.memory("RaiseEvent", event).await.ok();
+        let got = nao.memory("GetData", json!({"key": "test/key"})).await.ok();
+        assert_eq!(got["value"], *value);
+        let data = json!({"key": "test/key", "data": value});
+        nao.memory("InsertDataStringValue", data).await.ok();
+        let got = nao.memory("GetData", json!({"key": "test/key"})).await.ok();
         assert_eq!(got["value"], *value);
     }
     // The type of the overload stays, too.
-    let request = json!({"arg1": "test/key", "arg2": 5});
+    let request = json!({"key": "test/key", "value": 5});
     nao.memory("InsertData", request).await.ok();
-    let got = nao.memory("GetData", json!({"arg1": "test/key"})).await.ok();
+    let got = nao.memory("GetData", json!({"key": "test/key"})).await.ok();
     assert_eq!(got["value"], json!({"intValue": "5", "signature": "i"}));
 
-    let missing = nao.memory("GetData", json!({"arg1": "test/none"})).await;
+    let missing = nao.memory("GetData", json!({"key": "test/none"})).await;
     assert_eq!(missing.code, "UNKNOWN", "{missing:#?}");
-    assert!(missing.message.contains("no data for key test/none"), "{missing:#?}");
+    assert!(
+        missing.message.contains("no data for key test/none"),
+        "{missing:#?}"
+    );
     let info = missing.detail("google.rpc.ErrorInfo");
     assert_eq!(info["reason"], "ROBOT_ERROR");
     assert_eq!(info["metadata"]["service"], "ALMemory");
@@ -355,21 +407,37 @@ async fn a_deadline_ends_what_the_robot_says() {
     let nao = Nao::start().await;
     let say = "qi.al_text_to_speech.v1.ALTextToSpeech/Say";
     // The robot takes 20 ms a letter: a minute.
-    let request = json!({"arg1": "a".repeat(3000)});
+    let request = json!({"stringToSay": "a".repeat(3000)});
     let deadline = Some(Duration::from_millis(500));
     let ended = nao.grpc.unary_with(say, request, json!({}), deadline).await;
     assert_eq!(ended.code, "DEADLINE_EXCEEDED", "{ended:#?}");
 
     // It says one text after the other, so that this one waits for the end of the first.
     let started = Instant::now();
-    nao.grpc.unary(say, json!({"arg1": "next"})).await.ok();
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    nao.grpc
+        .unary(say, json!({"stringToSay": "next"}))
+        .await
+        .ok();
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
     let history = nao
         .libqi
-        .call("ALMemory", "getEventHistory", json!(["ALTextToSpeech/Status"]))
+        .call(
+            "ALMemory",
+            "getEventHistory",
+            json!(["ALTextToSpeech/Status"]),
+        )
         .await
         .unwrap();
-    let states: Vec<_> = history.as_array().unwrap().iter().map(|entry| &entry[0]).collect();
+    let states: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry[0])
+        .collect();
     assert!(states.contains(&&json!([1, "stopped"])), "{states:?}");
     assert!(states.contains(&&json!([2, "done"])), "{states:?}");
 }
@@ -381,16 +449,28 @@ async fn services_come_and_crash_while_the_robot_goes_on() {
     nao.gateway.wait_serving("qi.foo.v1.Foo").await;
     nao.gateway.wait_serving("qi.foo_multi.v1.FooMulti").await;
 
-    let bangs = nao.grpc.stream("qi.foo.v1.Foo/SubscribeOnBang", json!({})).await;
+    let bangs = nao
+        .grpc
+        .stream("qi.foo.v1.Foo/SubscribeOnBang", json!({}))
+        .await;
     nao.grpc.unary("qi.foo.v1.Foo/Bang", json!({})).await.ok();
     assert_eq!(bangs.message().await["value"], 42);
     let delay = |seconds: f64| json!({"arg1": {"json": seconds}});
-    let better = nao.grpc.unary("qi.foo.v1.Foo/BetterBar", delay(0.25)).await.ok();
+    let better = nao
+        .grpc
+        .unary("qi.foo.v1.Foo/BetterBar", delay(0.25))
+        .await
+        .ok();
     assert_eq!(better["value"]["doubleValue"], 0.25);
 
-    let held = nao.grpc.start_unary("qi.foo_multi.v1.FooMulti/Bar", delay(5.0));
+    let held = nao
+        .grpc
+        .start_unary("qi.foo_multi.v1.FooMulti/Bar", delay(5.0));
     let calls: Vec<_> = (0..1000)
-        .map(|_| nao.grpc.start_unary("qi.foo_multi.v1.FooMulti/BetterBar", delay(0.0)))
+        .map(|_| {
+            nao.grpc
+                .start_unary("qi.foo_multi.v1.FooMulti/BetterBar", delay(0.0))
+        })
         .collect();
     for call in &calls {
         call.reply().await.ok();
@@ -399,12 +479,20 @@ async fn services_come_and_crash_while_the_robot_goes_on() {
     held.reply().await.ok();
 
     foo.kill();
-    for (service, rpc) in [("qi.foo.v1.Foo", "Bang"), ("qi.foo_multi.v1.FooMulti", "Bang")] {
-        nao.gateway.wait_health(service, ServingStatus::NotServing).await;
+    for (service, rpc) in [
+        ("qi.foo.v1.Foo", "Bang"),
+        ("qi.foo_multi.v1.FooMulti", "Bang"),
+    ] {
+        nao.gateway
+            .wait_health(service, ServingStatus::NotServing)
+            .await;
         let refused = nao.grpc.unary(&format!("{service}/{rpc}"), json!({})).await;
         assert_eq!(refused.code, "UNAVAILABLE", "{refused:#?}");
     }
-    let name = nao.memory("GetData", json!({"arg1": "robot/name"})).await.ok();
+    let name = nao
+        .memory("GetData", json!({"key": "robot/name"}))
+        .await
+        .ok();
     assert_eq!(name["value"]["stringValue"], "nao");
 
     let _again = nao.register_foo().await;

@@ -10,6 +10,12 @@ use prost_reflect::{
 use qi_grpc_gateway::qi::value::Type;
 use serde_json::{Map, Value, json};
 
+/// Stands for every text that is not UTF-8, which neither side gives as it is.
+const NOT_UTF8: &str = "\u{fffd}";
+
+/// How the text begins that libqi's client in Python gives for it: as Python writes bytes.
+const PYTHON_BYTES: [&str; 2] = ["b'", "b\""];
+
 /// A value of a type, in libqi's form. The same every time, and never what is left out on the wire.
 pub(crate) fn sample(ty: &Type) -> Value {
     match ty {
@@ -35,10 +41,15 @@ pub(crate) fn members_to_proto(
     message: &MessageDescriptor,
     values: &[Value],
 ) -> Value {
-    let fields = (1..).zip(types.iter().zip(values)).map(|(number, (ty, value))| {
-        let field = message.get_field(number).unwrap();
-        (field.json_name().to_owned(), field_to_proto(ty, &field, value))
-    });
+    let fields = (1..)
+        .zip(types.iter().zip(values))
+        .map(|(number, (ty, value))| {
+            let field = message.get_field(number).unwrap();
+            (
+                field.json_name().to_owned(),
+                field_to_proto(ty, &field, value),
+            )
+        });
     Value::Object(fields.collect())
 }
 
@@ -46,7 +57,9 @@ fn field_to_proto(ty: &Type, field: &FieldDescriptor, value: &Value) -> Value {
     match ty {
         Type::List(element) | Type::VarArgs(element) => {
             let elements = value.as_array().unwrap().iter();
-            elements.map(|value| element_to_proto(element, field, value)).collect()
+            elements
+                .map(|value| element_to_proto(element, field, value))
+                .collect()
         }
         Type::Map(entry) => {
             let kind = field.kind();
@@ -54,12 +67,17 @@ fn field_to_proto(ty: &Type, field: &FieldDescriptor, value: &Value) -> Value {
             let message = kind.as_message().unwrap();
             let fields = [message.get_field(1).unwrap(), message.get_field(2).unwrap()];
             let entries = pairs(value).into_iter().map(|(k, v)| {
-                (field_to_proto(key, &fields[0], &k), element_to_proto(held, &fields[1], &v))
+                (
+                    field_to_proto(key, &fields[0], &k),
+                    element_to_proto(held, &fields[1], &v),
+                )
             });
             if field.is_map() {
                 return Value::Object(entries.map(|(k, v)| (key_text(&k), v)).collect());
             }
-            entries.map(|(k, v)| json!({"key": k, "value": v})).collect()
+            entries
+                .map(|(k, v)| json!({"key": k, "value": v}))
+                .collect()
         }
         Type::Tuple(tuple) => {
             let kind = field.kind();
@@ -78,7 +96,10 @@ fn element_to_proto(ty: &Type, field: &FieldDescriptor, value: &Value) -> Value 
     match wrapped(ty, field) {
         Some(inner) => {
             let mut message = Map::new();
-            message.insert(inner.json_name().to_owned(), field_to_proto(ty, &inner, value));
+            message.insert(
+                inner.json_name().to_owned(),
+                field_to_proto(ty, &inner, value),
+            );
             Value::Object(message)
         }
         None => field_to_proto(ty, field, value),
@@ -106,7 +127,9 @@ fn field_from_proto(ty: &Type, value: &Field) -> Value {
     match ty {
         Type::List(element) | Type::VarArgs(element) => {
             let elements = value.as_list().unwrap().iter();
-            elements.map(|value| element_from_proto(element, value)).collect()
+            elements
+                .map(|value| element_from_proto(element, value))
+                .collect()
         }
         Type::Map(entry) => {
             let (key, held) = (&entry.0, &entry.1);
@@ -174,13 +197,22 @@ fn dynamic(value: &DynamicMessage) -> Value {
         "void_value" => Value::Null,
         "list_value" => {
             let items = items("items");
-            items.iter().map(|item| dynamic(item.as_message().unwrap())).collect()
+            items
+                .iter()
+                .map(|item| dynamic(item.as_message().unwrap()))
+                .collect()
         }
         "map_value" => {
             let entries = items("entries");
-            map(entries.iter().map(|it| (member(it, "key"), member(it, "value"))).collect())
+            map(entries
+                .iter()
+                .map(|it| (member(it, "key"), member(it, "value")))
+                .collect())
         }
-        "tuple_value" => items("fields").iter().map(|it| member(it, "value")).collect(),
+        "tuple_value" => items("fields")
+            .iter()
+            .map(|it| member(it, "value"))
+            .collect(),
         "object_value" => object(message()),
         "optional_value" => member(&held, "value"),
         _ => scalar(&held),
@@ -204,6 +236,7 @@ fn scalar(value: &Field) -> Value {
         Field::U64(value) => json!(value),
         Field::F32(value) => json!(f64::from(*value)),
         Field::F64(value) => json!(value),
+        Field::String(value) if value.contains(char::REPLACEMENT_CHARACTER) => json!(NOT_UTF8),
         Field::String(value) => json!(value),
         Field::Bytes(value) => json!({"base64": base64(value)}),
         other => panic!("{other:?}"),
@@ -239,9 +272,16 @@ pub(crate) fn libqi_form(ty: &Type, value: &Value) -> Value {
             let names = &tuple.annotation.as_ref().unwrap().fields;
             assert_eq!(fields.len(), names.len(), "{value}");
             let members = tuple.elements.iter().zip(names);
-            members.map(|(ty, name)| libqi_form(ty, &fields[name])).collect()
+            members
+                .map(|(ty, name)| libqi_form(ty, &fields[name]))
+                .collect()
         }
         (Type::Object, Value::Object(_)) => json!({"object": true}),
+        (Type::String, Value::String(text))
+            if PYTHON_BYTES.iter().any(|it| text.starts_with(it)) =>
+        {
+            json!(NOT_UTF8)
+        }
         (Type::Dynamic, _) => libqi_dynamic(value),
         _ => value.clone(),
     }
@@ -258,7 +298,9 @@ fn libqi_dynamic(value: &Value) -> Value {
         }
         Value::Object(_) => {
             let entries = pairs(value).into_iter();
-            map(entries.map(|(k, v)| (libqi_dynamic(&k), libqi_dynamic(&v))).collect())
+            map(entries
+                .map(|(k, v)| (libqi_dynamic(&k), libqi_dynamic(&v)))
+                .collect())
         }
         _ => value.clone(),
     }
@@ -268,9 +310,10 @@ fn libqi_dynamic(value: &Value) -> Value {
 fn pairs(value: &Value) -> Vec<(Value, Value)> {
     let fields = value.as_object().unwrap();
     match fields.get("map") {
-        Some(Value::Array(entries)) if fields.len() == 1 => {
-            entries.iter().map(|entry| (entry[0].clone(), entry[1].clone())).collect()
-        }
+        Some(Value::Array(entries)) if fields.len() == 1 => entries
+            .iter()
+            .map(|entry| (entry[0].clone(), entry[1].clone()))
+            .collect(),
         _ => fields.iter().map(|(k, v)| (json!(k), v.clone())).collect(),
     }
 }
@@ -290,7 +333,11 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
         let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
         for place in 0..4 {
             let digit = (bits >> (18 - 6 * place)) & 63;
-            text.push(if place > chunk.len() { '=' } else { ALPHABET[digit as usize].into() });
+            text.push(if place > chunk.len() {
+                '='
+            } else {
+                ALPHABET[digit as usize].into()
+            });
         }
     }
     text

@@ -38,7 +38,9 @@ impl Reflected {
     /// Asks for everything, through reflection v1.
     pub(crate) async fn read(channel: Channel) -> Self {
         let mut questions = Questions::start(channel).await;
-        let listing = questions.ask(MessageRequest::ListServices(String::new())).await;
+        let listing = questions
+            .ask(MessageRequest::ListServices(String::new()))
+            .await;
         let MessageResponse::ListServicesResponse(listing) = listing else {
             panic!("{listing:?}");
         };
@@ -56,7 +58,10 @@ impl Reflected {
 
     /// The generated services: those whose options name a service on the robot's bus.
     pub(crate) fn generated(&self) -> Vec<(String, ServiceDescriptor)> {
-        let option = self.pool.get_extension_by_name("qi.gateway.v1.service").unwrap();
+        let option = self
+            .pool
+            .get_extension_by_name("qi.gateway.v1.service")
+            .unwrap();
         let services = self.listed.iter().filter_map(|name| {
             let service = self.pool.get_service_by_name(name).unwrap();
             let options = service.options();
@@ -69,10 +74,17 @@ impl Reflected {
 
     /// Where a generated method comes from.
     pub(crate) fn origin(&self, method: &MethodDescriptor) -> Origin {
-        let option = self.pool.get_extension_by_name("qi.gateway.v1.method").unwrap();
+        let option = self
+            .pool
+            .get_extension_by_name("qi.gateway.v1.method")
+            .unwrap();
         let options = method.options();
         let origin = options.get_extension(&option);
-        let kind = origin.as_message().unwrap().get_field_by_name("kind").unwrap();
+        let kind = origin
+            .as_message()
+            .unwrap()
+            .get_field_by_name("kind")
+            .unwrap();
         Origin {
             kind: kind.as_enum_number().unwrap(),
             name: text(&origin, "name"),
@@ -91,8 +103,7 @@ struct Questions {
 impl Questions {
     async fn start(channel: Channel) -> Self {
         let (requests, stream) = mpsc::unbounded_channel();
-        let mut client =
-            ServerReflectionClient::new(channel).max_decoding_message_size(usize::MAX);
+        let mut client = ServerReflectionClient::new(channel).max_decoding_message_size(usize::MAX);
         let asked = client.server_reflection_info(UnboundedReceiverStream::new(stream));
         Self {
             requests,
@@ -119,12 +130,7 @@ impl Questions {
 
     /// Adds a file after those that it imports. The bytes are taken as they came: decoding them
     /// first would lose the custom options.
-    async fn add(
-        &mut self,
-        pool: &mut DescriptorPool,
-        seen: &mut BTreeSet<String>,
-        file: Vec<u8>,
-    ) {
+    async fn add(&mut self, pool: &mut DescriptorPool, seen: &mut BTreeSet<String>, file: Vec<u8>) {
         let head = prost_types::FileDescriptorProto::decode(&file[..]).unwrap();
         if !seen.insert(head.name().to_owned()) {
             return;
@@ -144,5 +150,10 @@ impl Questions {
 
 fn text(origin: &Value, field: &str) -> String {
     let message = origin.as_message().unwrap();
-    message.get_field_by_name(field).unwrap().as_str().unwrap().to_owned()
+    message
+        .get_field_by_name(field)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
 }

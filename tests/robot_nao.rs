@@ -21,7 +21,9 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 const CALL: i32 = 1;
 const SUBSCRIBE: i32 = 2;
-const PROPERTY: [i32; 3] = [3, 4, 5];
+const GET_PROPERTY: i32 = 3;
+const SET_PROPERTY: i32 = 4;
+const WATCH_PROPERTY: i32 = 5;
 
 /// The services as the data describes them.
 fn data() -> Vec<Value> {
@@ -68,7 +70,10 @@ fn expected(service: &Value) -> Vec<Origin> {
         origins.push(origin(CALL, method, "parametersSignature", returns));
     }
     for property in members(service, "properties").filter(shown) {
-        origins.extend(PROPERTY.map(|kind| origin(kind, property, "signature", "")));
+        origins.extend(
+            [GET_PROPERTY, SET_PROPERTY, WATCH_PROPERTY]
+                .map(|kind| origin(kind, property, "signature", "")),
+        );
     }
     let properties: BTreeSet<_> = members(service, "properties")
         .map(|property| property["uid"].as_u64())
@@ -306,6 +311,40 @@ async fn every_form_of_signature_answers_as_to_a_libqi_client() {
         differences.join("\n")
     );
     assert!(answers > 200, "{answers}");
+}
+
+#[tokio::test]
+async fn every_signal_and_property_can_be_followed() {
+    let nao = Nao::start().await;
+    let reflected = Reflected::read(nao.gateway.channel().await).await;
+    let (mut signals, mut properties) = (Vec::new(), 0);
+    for (service, descriptor) in reflected.generated() {
+        for rpc in descriptor.methods() {
+            let origin = reflected.origin(&rpc);
+            let method = format!("{}/{}", descriptor.full_name(), rpc.name());
+            match origin.kind {
+                // All stay open to the end.
+                SUBSCRIBE => signals.push(nao.grpc.stream(&method, json!({})).await),
+                GET_PROPERTY => {
+                    let through_libqi = nao.libqi.property(&service, &origin.name).await.unwrap();
+                    let got = nao.grpc.unary(&method, json!({})).await.ok();
+                    let ty = ty(&origin.signature);
+                    let got = response_from_proto(&ty, rpc.output(), &got);
+                    assert_eq!(got, libqi_form(&ty, &through_libqi), "{method}");
+                    properties += 1;
+                }
+                WATCH_PROPERTY => {
+                    let watch = nao.grpc.stream(&method, json!({})).await;
+                    let current = watch.message().await;
+                    assert_eq!(current["info"]["sequence"], "1", "{method}");
+                    watch.cancel().await;
+                }
+                _ => {}
+            }
+        }
+    }
+    println!("{} signals, {properties} properties", signals.len());
+    assert!(signals.len() > 70 && properties > 20);
 }
 
 /// The camera's pictures are lists with numbers and raw bytes in a dynamic; a service in plain

@@ -110,10 +110,7 @@ impl Supervisor {
                     }
                     session.close();
                     self.set_away();
-                    // A robot that accepts and hangs up at once is not hammered.
-                    if since.elapsed() > self.config.backoff.1 {
-                        backoff.reset();
-                    }
+                    backoff.lasted(since.elapsed());
                 }
                 Err(error) => {
                     let text = error.to_string();
@@ -361,7 +358,7 @@ impl Links {
             LinkTask {
                 name,
                 reported: false,
-                handle: tokio::spawn(keeper.run(info)),
+                handle: tokio::spawn(keeper.run(info).in_current_span()),
             }
         });
     }
@@ -443,6 +440,15 @@ impl Backoff {
 
     const fn reset(&mut self) {
         self.next = self.first;
+    }
+
+    /// Starts anew after a connection that lasted longer than the pause that is due, so that a
+    /// robot that accepts and hangs up at once is not hammered, and one that restarts twice in a
+    /// minute is not waited for.
+    fn lasted(&mut self, time: Duration) {
+        if time > self.next {
+            self.reset();
+        }
     }
 
     async fn pause(&mut self) {

@@ -28,8 +28,7 @@ pub mod app;
 pub mod bridge;
 pub mod cli;
 #[cfg(feature = "demo")]
-#[doc(hidden)]
-pub mod demo {}
+pub mod demo;
 pub mod gateway;
 pub mod qi;
 pub mod schema;

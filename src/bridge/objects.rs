@@ -99,7 +99,10 @@ impl ObjectTable {
         entries.insert(id.clone(), entry);
         drop(entries);
         if let Some(evicted) = evicted {
-            warn!(limit = MAX_OBJECTS, "too many objects are held, one is released early");
+            warn!(
+                limit = MAX_OBJECTS,
+                "too many objects are held, one is released early"
+            );
             evicted.release();
         }
         id
@@ -182,8 +185,13 @@ impl ObjectSource for NullObjects {
             uid: self.encoding.object_uid.then_some(ObjectUid([0; 20])),
         };
         let mut context = EncodeContext::new(self.encoding, Limits::default());
-        encode(&Value::Object(Box::new(null)), &Type::Object, &mut context, out)
-            .map_err(|_| UnknownObject)
+        encode(
+            &Value::Object(Box::new(null)),
+            &Type::Object,
+            &mut context,
+            out,
+        )
+        .map_err(|_| UnknownObject)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Catalogue,
     objects::ObjectTable,
-    supervisor::{Supervisor, State},
+    supervisor::{State, Supervisor},
 };
 use crate::qi::{
     session::{DialOptions, Endpoint},

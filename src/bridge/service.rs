@@ -15,11 +15,11 @@ use super::{
 use crate::{
     qi::{
         session::RemoteObject,
-        value::{MetaObject, Signature, Type},
+        value::MetaObject,
         wire::{ActionId, Flags, Limits, ServiceId, Writer},
     },
     schema::{MethodSchema, Request, ServiceSchema},
-    transcode::{Holds, RequestContext, RequestPlan, ResponseContext, ResponsePlan},
+    transcode::{Holds, RequestContext, RequestError, RequestPlan, ResponseContext, ResponsePlan},
 };
 
 /// A service: what it can do, known since it was first met, and how it is reached, while it is
@@ -89,7 +89,6 @@ impl Method {
     pub const fn schema(&self) -> &MethodSchema {
         &self.schema
     }
-
 }
 
 impl Service {
@@ -99,7 +98,12 @@ impl Service {
         objects: Arc<ObjectTable>,
         limits: Limits,
     ) -> Self {
-        let methods = schema.methods.iter().cloned().map(Method::new).map(Arc::new);
+        let methods = schema
+            .methods
+            .iter()
+            .cloned()
+            .map(Method::new)
+            .map(Arc::new);
         Self {
             methods: methods.collect(),
             schema,
@@ -156,7 +160,9 @@ impl Service {
     /// Takes the link away if it leads to the service of that number.
     pub(crate) fn unlink(&self, id: ServiceId) -> bool {
         self.link.send_if_modified(|link| {
-            let is_meant = link.as_ref().is_some_and(|link| link.object.service() == id);
+            let is_meant = link
+                .as_ref()
+                .is_some_and(|link| link.object.service() == id);
             if is_meant {
                 *link = None;
             }
@@ -193,9 +199,16 @@ impl Service {
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
-        let arguments = self.encode(&link, method, message)?;
+        let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
         let reply = link.object.call(method.schema.uid, arguments).await?;
-        self.decode(&link, method, &reply.payload, held_by(reply.flags), format, out)
+        self.decode(
+            &link,
+            method,
+            &reply.payload,
+            held_by(reply.flags),
+            format,
+            out,
+        )
     }
 
     /// Reads a property: a response message appended to `out`.
@@ -211,7 +224,14 @@ impl Service {
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
         let reply = link.object.property(method.schema.uid).await?;
-        self.decode(&link, method, &reply.payload, Some(Holds::Value), format, out)
+        self.decode(
+            &link,
+            method,
+            &reply.payload,
+            Some(Holds::Value),
+            format,
+            out,
+        )
     }
 
     /// Writes a property. The response is an empty message.
@@ -221,10 +241,8 @@ impl Service {
     /// Any [`BridgeError`].
     pub async fn write_property(&self, method: &Method, message: &[u8]) -> Result<(), BridgeError> {
         let link = self.link()?;
-        let value = self.encode(&link, method, message)?;
-        let dynamic = as_dynamic(&method.schema.signature, &value);
-        let uid = method.schema.uid;
-        link.object.set_property(uid, dynamic.as_slice()).await?;
+        let value = self.encode(&link, method, message, RequestPlan::to_dynamic)?;
+        link.object.set_property(method.schema.uid, &value).await?;
         Ok(())
     }
 
@@ -263,7 +281,10 @@ impl Service {
 
     pub(crate) fn forget_hub(&self, hub: &Arc<Hub>) {
         let mut hubs = self.hubs.lock();
-        if hubs.get(&hub.uid()).is_some_and(|other| Arc::ptr_eq(other, hub)) {
+        if hubs
+            .get(&hub.uid())
+            .is_some_and(|other| Arc::ptr_eq(other, hub))
+        {
             hubs.remove(&hub.uid());
         }
     }
@@ -283,7 +304,13 @@ impl Service {
         self.decode(&link, method, payload, holds, ValueFormat::Exact, out)
     }
 
-    fn encode(&self, link: &Link, method: &Method, message: &[u8]) -> Result<Bytes, BridgeError> {
+    fn encode(
+        &self,
+        link: &Link,
+        method: &Method,
+        message: &[u8],
+        run: RunRequest,
+    ) -> Result<Bytes, BridgeError> {
         let mut out = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
         if let Some(plan) = &method.request {
             let mut objects = NullObjects::new(&link.object);
@@ -291,7 +318,7 @@ impl Service {
                 objects: &mut objects,
                 limits: self.limits,
             };
-            plan.to_qi(message, &mut context, &mut out)?;
+            run(plan, message, &mut context, &mut out)?;
         }
         Ok(out.finish())
     }
@@ -327,18 +354,9 @@ impl Service {
     }
 }
 
-/// The dynamic that holds an encoded value of a type; what is declared `m` is one already.
-fn as_dynamic(signature: &Signature, value: &[u8]) -> Writer {
-    let text = signature.as_str().as_bytes();
-    let mut dynamic = Writer::with_capacity(4 + text.len() + value.len());
-    if *signature.ty() != Type::Dynamic {
-        // A signature is far shorter than 4 GiB: it was parsed within `Limits::signature_bytes`.
-        dynamic.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
-        dynamic.raw(text);
-    }
-    dynamic.raw(value);
-    dynamic
-}
+/// One of the ways to run a [`RequestPlan`].
+type RunRequest =
+    fn(&RequestPlan, &[u8], &mut RequestContext<'_>, &mut Writer) -> Result<(), RequestError>;
 
 /// What the dynamic of a reply holds, if it is one.
 fn held_by(flags: Flags) -> Option<Holds> {

@@ -21,12 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
-use super::{
-    Catalogue, RobotConfig, Service,
-    events::End,
-    objects::ObjectTable,
-    service::Link,
-};
+use super::{Catalogue, RobotConfig, Service, events::End, objects::ObjectTable, service::Link};
 use crate::{
     qi::{
         session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
@@ -216,17 +211,11 @@ impl Supervisor {
             let renamed = self.build(old.name(), package, old.meta());
             renamed.take_link_of(&old);
             old.end_streams(End::Changed);
-            self.known
-                .insert(old.name().to_owned(), Arc::new(renamed));
+            self.known.insert(old.name().to_owned(), Arc::new(renamed));
         }
     }
 
-    fn build(
-        &self,
-        name: &str,
-        package: &str,
-        meta: &Arc<MetaObject>,
-    ) -> Service {
+    fn build(&self, name: &str, package: &str, meta: &Arc<MetaObject>) -> Service {
         let options = SchemaOptions {
             expose_private: self.config.expose_private,
         };
@@ -254,7 +243,7 @@ impl Supervisor {
         };
         let unlinked = service.unlink(id);
         if unlinked {
-            info!(service = name, "service is away");
+            debug!(service = name, "service is away");
         }
         unlinked
     }

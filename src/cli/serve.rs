@@ -16,7 +16,12 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The robot's service directory, such as tcp://nao.local:9559.
-    #[arg(long, env = "QI_URL", value_name = "URL", default_value = "tcp://127.0.0.1:9559")]
+    #[arg(
+        long,
+        env = "QI_URL",
+        value_name = "URL",
+        default_value = "tcp://127.0.0.1:9559"
+    )]
     qi_url: Endpoint,
 
     /// Where gRPC clients connect; port 0 takes a free one.

@@ -85,7 +85,8 @@ impl Received {
             self.first = data;
         } else {
             if self.joined.is_empty() {
-                self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+                self.joined
+                    .extend_from_slice(&std::mem::take(&mut self.first));
             }
             self.joined.extend_from_slice(&data);
         }
@@ -259,11 +260,20 @@ mod tests {
         use RequestBodyError::*;
         assert!(matches!(read(&[], 5).await, Err(Truncated)));
         assert!(matches!(read(&[b"\0\0\0\0"], 5).await, Err(Truncated)));
-        assert!(matches!(read(&[b"\0\0\0\0\x05hell"], 5).await, Err(Truncated)));
-        assert!(matches!(read(&[b"\x01\0\0\0\x01h"], 5).await, Err(Compressed)));
+        assert!(matches!(
+            read(&[b"\0\0\0\0\x05hell"], 5).await,
+            Err(Truncated)
+        ));
+        assert!(matches!(
+            read(&[b"\x01\0\0\0\x01h"], 5).await,
+            Err(Compressed)
+        ));
         assert!(matches!(
             read(&[b"\0\xff\xff\xff\xff"], 5).await,
-            Err(TooLarge { size: 0xffff_ffff, limit: 5 })
+            Err(TooLarge {
+                size: 0xffff_ffff,
+                limit: 5
+            })
         ));
         assert!(matches!(
             read(&[b"\0\0\0\0\x01hh"], 5).await,

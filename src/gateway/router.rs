@@ -13,11 +13,7 @@ use tokio::{sync::watch, time::Instant};
 use tonic::{body::Body, service::Routes};
 use tower::Service as TowerService;
 
-use super::{
-    deadline::deadline,
-    status::GatewayError,
-    streaming, unary,
-};
+use super::{deadline::deadline, status::GatewayError, streaming, unary};
 use crate::{
     bridge::{Route, service::ValueFormat, supervisor::State},
     schema::MethodKind,

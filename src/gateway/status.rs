@@ -106,10 +106,7 @@ impl GatewayError {
             None => {
                 let names = HashMap::from([
                     ("service".to_owned(), route.service.name().to_owned()),
-                    (
-                        "method".to_owned(),
-                        route.method.schema().qi_name.clone(),
-                    ),
+                    ("method".to_owned(), route.method.schema().qi_name.clone()),
                 ]);
                 ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, names)
             }

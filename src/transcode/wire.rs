@@ -118,6 +118,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field, if there is one.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Malformed> {
         if self.offset >= self.bytes.len() {
             return Ok(None);
@@ -135,6 +136,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next varint of packed ones, if there is one.
+    #[inline]
     pub(super) fn next_packed(&mut self) -> Result<Option<u64>, Malformed> {
         if self.offset >= self.bytes.len() {
             return Ok(None);
@@ -142,6 +144,7 @@ impl<'a> Fields<'a> {
         self.varint().map(Some)
     }
 
+    #[inline]
     fn tag(&mut self) -> Result<(u32, u8), Malformed> {
         let tag = self.varint()?;
         match u32::try_from(tag >> 3) {
@@ -150,6 +153,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline]
     fn content(&mut self, wire_type: u8) -> Result<Wire<'a>, Malformed> {
         Ok(match wire_type {
             VARINT => Wire::Varint(self.varint()?),
@@ -185,6 +189,7 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
         let rest = self.rest();
         if let Some(&byte @ 0..0x80) = rest.first() {
@@ -207,12 +212,14 @@ impl<'a> Fields<'a> {
         })
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let taken = *self.rest().first_chunk::<N>().ok_or(Malformed::Truncated)?;
         self.offset += N;
         Ok(taken)
     }
 
+    #[inline]
     fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.offset..).unwrap_or_default()
     }
@@ -250,6 +257,7 @@ pub(super) fn merge<'a>(merged: &mut Option<Cow<'a, [u8]>>, bytes: &'a [u8]) {
 }
 
 /// Appends a varint.
+#[inline]
 pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -259,11 +267,13 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends the tag of a field.
+#[inline]
 pub(super) fn put_tag(out: &mut Vec<u8>, number: u32, wire_type: u8) {
     put_varint(out, u64::from(number) << 3 | u64::from(wire_type));
 }
 
 /// Appends a field of varint content.
+#[inline]
 pub(super) fn put_varint_field(out: &mut Vec<u8>, number: u32, content: u64) {
     put_tag(out, number, VARINT);
     put_varint(out, content);

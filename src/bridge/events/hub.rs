@@ -19,9 +19,7 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, task::AbortHandle};
 use tracing::{debug, warn};
 
-use super::{
-    End, EventQueue, Policy,
-};
+use super::{End, EventQueue, Policy};
 use crate::{
     bridge::{
         BridgeError,

@@ -371,8 +371,11 @@ mod tests {
         queue.push(&Bytes::copy_from_slice(&[n]), SystemTime::UNIX_EPOCH);
     }
 
-    /// (value, sequence, dropped, gap) of all that waits, and how it ended.
-    fn drain(queue: &EventQueue) -> (Vec<(u8, u64, u64, bool)>, Option<End>) {
+    /// Value, sequence, dropped, gap.
+    type Got = (u8, u64, u64, bool);
+
+    /// All that waits, and how it ended.
+    fn drain(queue: &EventQueue) -> (Vec<Got>, Option<End>) {
         let cx = Context::from_waker(Waker::noop());
         let mut got = Vec::new();
         loop {

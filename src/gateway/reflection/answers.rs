@@ -143,7 +143,12 @@ impl Answers {
 
     fn is_known(&self, symbol: &str) -> bool {
         self.statics.symbols.contains_key(symbol)
-            || self.robot.borrow().catalogue.file_containing(symbol).is_some()
+            || self
+                .robot
+                .borrow()
+                .catalogue
+                .file_containing(symbol)
+                .is_some()
     }
 
     fn services(&self) -> Vec<String> {

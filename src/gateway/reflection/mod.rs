@@ -52,9 +52,8 @@ macro_rules! version {
 
             #[tonic::async_trait]
             impl ServerReflection for Reflection {
-                type ServerReflectionInfoStream = Pin<
-                    Box<dyn Stream<Item = Result<ServerReflectionResponse, Status>> + Send>,
-                >;
+                type ServerReflectionInfoStream =
+                    Pin<Box<dyn Stream<Item = Result<ServerReflectionResponse, Status>> + Send>>;
 
                 async fn server_reflection_info(
                     &self,
@@ -74,14 +73,9 @@ macro_rules! version {
             ) -> ServerReflectionResponse {
                 let answer = answers.answer(&match &request.message_request {
                     Some(MessageRequest::FileByFilename(name)) => Question::File(name),
-                    Some(MessageRequest::FileContainingSymbol(symbol)) => {
-                        Question::Symbol(symbol)
-                    }
+                    Some(MessageRequest::FileContainingSymbol(symbol)) => Question::Symbol(symbol),
                     Some(MessageRequest::FileContainingExtension(extension)) => {
-                        Question::Extension(
-                            &extension.containing_type,
-                            extension.extension_number,
-                        )
+                        Question::Extension(&extension.containing_type, extension.extension_number)
                     }
                     Some(MessageRequest::AllExtensionNumbersOfType(name)) => {
                         Question::ExtensionsOf(name)

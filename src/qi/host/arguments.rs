@@ -56,6 +56,9 @@ pub(super) fn decode_arguments(
             }
         }
     };
+    if values.iter().any(is_empty_dynamic) {
+        return Err(text::EMPTY_DYNAMIC.to_owned());
+    }
     let wanted = if flags.contains(Flags::RETURN_TYPE) {
         let wanted = decoder.reader().sized("the type of the result");
         let wanted = wanted.map_err(|_| text::TRUNCATED.to_owned())?;
@@ -102,10 +105,23 @@ fn convert_arguments(arguments: Vec<(Type, Value)>, ty: &Type) -> Result<Vec<Val
     let numbered = (1..).zip(arguments.into_iter().zip(&tuple.elements));
     let converted = numbered.map(|(number, ((from, value), to))| {
         convert(&value, &from, to).map_err(|_| {
+            let from = content_type(&value, &from);
             format!("Call argument number {number} conversion failure from {from} to {to}.")
         })
     });
     converted.collect()
+}
+
+/// The type of what is inside of dynamics, for people.
+fn content_type<'a>(mut value: &'a Value, mut ty: &'a Type) -> &'a Type {
+    while let Value::Dynamic(dynamic) = value {
+        ty = dynamic
+            .signature
+            .as_ref()
+            .map_or(&Type::Void, Signature::ty);
+        value = &dynamic.value;
+    }
+    ty
 }
 
 /// A value with its type, unless it is a dynamic already.
@@ -114,6 +130,11 @@ fn wrapped((ty, value): (Type, Value)) -> Value {
         Value::Dynamic(_) => value,
         value => Value::Dynamic(Box::new(Dynamic::new(ty.into(), value))),
     }
+}
+
+/// A dynamic that must never be sent on (section 7).
+fn is_empty_dynamic(value: &Value) -> bool {
+    matches!(value, Value::Dynamic(dynamic) if dynamic.signature.is_none())
 }
 
 /// What libqi says where bytes are missing; our own words for the rest.

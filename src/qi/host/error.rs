@@ -68,7 +68,7 @@ pub enum ValueError {
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The address is no `tcp://host:port`.
-    #[error("{url} is no address to listen on: tcp://host:port is expected")]
+    #[error("{url} is no address of a host: tcp://host:port is expected")]
     Url {
         /// The address.
         url: String,
@@ -158,6 +158,8 @@ pub(super) mod text {
     pub(in super::super) const NO_SET_PROPERTY: &str = "setProperty: Id is not id of a property";
     pub(in super::super) const PROPERTY_KEY: &str = "Expected int or string for property index";
     pub(in super::super) const NO_VALUE: &str = "Uncaught error: The value is invalid.";
+
+    pub(in super::super) const EMPTY_DYNAMIC: &str = "NULL type";
 
     // Ours: libqi has no such limits.
     pub(in super::super) const BUSY: &str = "Too many calls are waiting for the service";

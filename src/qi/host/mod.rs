@@ -37,6 +37,9 @@ mod special;
 mod subscribers;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 pub use accept::{Authenticator, Presented, Verdict};
 pub use error::{BuildError, HostError, RegisterError, ValueError};
 pub use limits::HostLimits;

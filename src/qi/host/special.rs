@@ -153,7 +153,10 @@ fn set_property(property: &Property, value: &Value) -> Result<(), String> {
     let mut from = &Type::Dynamic;
     let mut content = value;
     while let Value::Dynamic(dynamic) = content {
-        from = dynamic.signature.as_ref().map_or(&Type::Void, Signature::ty);
+        from = dynamic
+            .signature
+            .as_ref()
+            .map_or(&Type::Void, Signature::ty);
         content = &dynamic.value;
     }
     property

@@ -1,0 +1,17 @@
+//! The host as its clients see it, byte by byte.
+
+mod calls;
+mod doors;
+mod recorded;
+mod rich;
+mod scripted;
+
+use super::{Host, HostOptions, HostedObject};
+use crate::qi::wire::ServiceId;
+
+/// A host on the loopback interface that serves `object` as service 2, on no bus.
+async fn host_with(object: &HostedObject, options: HostOptions) -> Host {
+    let host = Host::listen("tcp://127.0.0.1:0", options).await.unwrap();
+    host.table.insert(ServiceId(2), object).unwrap();
+    host
+}

@@ -446,3 +446,21 @@ impl Backoff {
         tokio::time::sleep(pause).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_connection_that_lasted_starts_the_pauses_anew() {
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut backoff = Backoff::new((first, longest));
+        for _ in 0..10 {
+            backoff.pause().await;
+        }
+        backoff.lasted(Duration::from_millis(900));
+        assert_eq!(backoff.next, longest);
+        backoff.lasted(Duration::from_millis(1100));
+        assert_eq!(backoff.next, first);
+    }
+}

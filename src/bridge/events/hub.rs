@@ -23,7 +23,7 @@ use super::{End, EventQueue, Policy};
 use crate::{
     bridge::{
         BridgeError,
-        service::{Link, Method, Service},
+        service::{Link, Method, Service, ValueFormat},
     },
     qi::{
         session::EventSink,
@@ -135,10 +135,16 @@ impl Hub {
         }
     }
 
-    fn transcode(&self, payload: &Bytes, flags: Flags) -> Option<Bytes> {
+    /// Whether a stream wants its values in that format.
+    fn is_wanted(&self, format: ValueFormat) -> bool {
+        let queues = self.queues.lock();
+        queues.all.iter().any(|queue| queue.policy().format == format)
+    }
+
+    fn transcode(&self, payload: &Bytes, flags: Flags, format: ValueFormat) -> Option<Bytes> {
         let service = self.service.upgrade()?;
         let mut body = Vec::with_capacity(payload.len());
-        match service.decode_event(&self.method, payload, flags, &mut body) {
+        match service.decode_event(&self.method, payload, flags, format, &mut body) {
             Ok(()) => Some(body.into()),
             Err(error) => {
                 let first = !std::mem::replace(&mut self.queues.lock().reported, true);
@@ -159,11 +165,18 @@ impl Hub {
 impl EventSink for Hub {
     fn event(&self, payload: &Bytes, flags: Flags) {
         let received_at = SystemTime::now();
-        let body = self.transcode(payload, flags);
-        for queue in &self.queues.lock().all {
-            match &body {
-                Some(body) => queue.push(body, received_at),
-                None => queue.skip(),
+        for format in ValueFormat::ALL {
+            if !self.is_wanted(format) {
+                continue;
+            }
+            let body = self.transcode(payload, flags, format);
+            let queues = self.queues.lock();
+            let wanting = |queue: &&Arc<EventQueue>| queue.policy().format == format;
+            for queue in queues.all.iter().filter(wanting) {
+                match &body {
+                    Some(body) => queue.push(body, received_at),
+                    None => queue.skip(),
+                }
             }
         }
     }

@@ -138,7 +138,10 @@ impl Hub {
     /// Whether a stream wants its values in that format.
     fn is_wanted(&self, format: ValueFormat) -> bool {
         let queues = self.queues.lock();
-        queues.all.iter().any(|queue| queue.policy().format == format)
+        queues
+            .all
+            .iter()
+            .any(|queue| queue.policy().format == format)
     }
 
     fn transcode(&self, payload: &Bytes, flags: Flags, format: ValueFormat) -> Option<Bytes> {

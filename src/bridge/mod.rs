@@ -24,6 +24,8 @@ pub mod error;
 pub mod events;
 pub mod objects;
 pub mod robot;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod service;
 pub mod supervisor;
 

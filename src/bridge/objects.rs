@@ -47,6 +47,10 @@ impl Entry {
 /// services hand out a few objects an hour, and each costs some KiB here.
 pub const MAX_OBJECTS: usize = 16_384;
 
+/// How many objects of one message are held at most; more are released at once. No robot sends
+/// more than a few, and none shall be able to push out those of all clients with one message.
+const MAX_OBJECTS_PER_MESSAGE: usize = 1024;
+
 /// How often leases are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -72,16 +76,16 @@ impl ObjectTable {
         self.entries.lock().is_empty()
     }
 
-    /// Keeps what a reply or event brings through `connection`.
+    /// Takes what a reply or event brings through `connection`.
     pub(crate) const fn sink<'a>(&'a self, connection: &'a Connection) -> TableSink<'a> {
         TableSink {
             table: self,
             connection,
+            taken: Vec::new(),
         }
     }
 
-    fn adopt(&self, object: RemoteObject) -> String {
-        let id = new_id();
+    fn insert(&self, id: String, object: RemoteObject) {
         let entry = Entry {
             object,
             expires: Instant::now() + self.lease,
@@ -96,7 +100,7 @@ impl ObjectTable {
         } else {
             None
         };
-        entries.insert(id.clone(), entry);
+        entries.insert(id, entry);
         drop(entries);
         if let Some(evicted) = evicted {
             warn!(
@@ -105,7 +109,6 @@ impl ObjectTable {
             );
             evicted.release();
         }
-        id
     }
 
     /// Releases objects whose lease is over, and forgets those whose connection is; never ends.
@@ -133,26 +136,59 @@ impl ObjectTable {
         }
     }
 
-    /// Releases everything.
-    pub(crate) fn release_all(&self) {
-        for (_, entry) in std::mem::take(&mut *self.entries.lock()) {
+    /// Releases everything and closes the connections, once the robot was told.
+    pub(crate) async fn close(&self) {
+        let entries = std::mem::take(&mut *self.entries.lock());
+        for entry in entries.values() {
             entry.release();
+        }
+        for entry in entries.into_values() {
+            let connection = entry.object.connection();
+            connection.close();
+            // What is queued leaves before, for which the connection takes its time.
+            connection.closed().await;
         }
     }
 }
 
-/// Puts the objects of one reply or event into a table.
+/// Takes the objects of one reply or event, to put them into a table with [`Self::keep`]. Dropped
+/// before, it releases them: where a message fails to decode, no client learns their ids.
 #[derive(Debug)]
 pub(crate) struct TableSink<'a> {
     table: &'a ObjectTable,
     connection: &'a Connection,
+    taken: Vec<(String, RemoteObject)>,
+}
+
+impl TableSink<'_> {
+    /// The message is good: its objects are held from now on.
+    pub(crate) fn keep(mut self) {
+        for (id, object) in self.taken.drain(..) {
+            self.table.insert(id, object);
+        }
+    }
 }
 
 impl ObjectSink for TableSink<'_> {
     fn adopt(&mut self, object: ObjectReference) -> String {
         let connection = self.connection.clone();
         let object = RemoteObject::new(connection, object.service, object.object, object.meta);
-        self.table.adopt(object)
+        let id = new_id();
+        if self.taken.len() < MAX_OBJECTS_PER_MESSAGE {
+            self.taken.push((id.clone(), object));
+        } else {
+            let _ = object.terminate();
+        }
+        id
+    }
+}
+
+impl Drop for TableSink<'_> {
+    fn drop(&mut self) {
+        for (_, object) in &self.taken {
+            // As in [`Entry::release`].
+            let _ = object.terminate();
+        }
     }
 }
 

@@ -30,9 +30,18 @@ pub struct Service {
     meta: Arc<MetaObject>,
     methods: Vec<Arc<Method>>,
     link: watch::Sender<Option<Arc<Link>>>,
-    hubs: Mutex<HashMap<ActionId, Arc<Hub>>>,
+    hubs: Mutex<Hubs>,
     objects: Arc<ObjectTable>,
     limits: Limits,
+}
+
+/// The signals that have streams.
+#[derive(Debug, Default)]
+struct Hubs {
+    by_uid: HashMap<ActionId, Arc<Hub>>,
+    /// No stream may begin any more: this service was replaced or forgotten, or all is about to
+    /// end. Requests that found their way here before may still arrive.
+    retired: bool,
 }
 
 /// The way to a service that is there.
@@ -58,6 +67,11 @@ pub enum ValueFormat {
     Exact,
     /// As JSON where the value has a JSON form.
     Json,
+}
+
+impl ValueFormat {
+    /// Every format.
+    pub(crate) const ALL: [Self; 2] = [Self::Exact, Self::Json];
 }
 
 impl Link {
@@ -170,12 +184,19 @@ impl Service {
         })
     }
 
-    /// Ends every stream: the service is replaced or the gateway shuts down.
-    pub(crate) fn end_streams(&self, end: End) {
-        let hubs: Vec<_> = self.hubs.lock().drain().map(|(_, hub)| hub).collect();
-        for hub in hubs {
+    /// Ends every stream for good and takes the link away: the service is replaced or forgotten,
+    /// or the gateway shuts down. Calls on their way go on.
+    pub(crate) fn retire(&self, end: End) {
+        let hubs = {
+            let mut hubs = self.hubs.lock();
+            hubs.retired = true;
+            std::mem::take(&mut hubs.by_uid)
+        };
+        // The reason comes first: a stream without a link would tell that the robot went away.
+        for hub in hubs.into_values() {
             hub.end(end);
         }
+        self.set_link(None);
     }
 
     fn link(&self) -> Result<Arc<Link>, BridgeError> {
@@ -266,12 +287,14 @@ impl Service {
         });
         let uid = method.schema.uid;
         loop {
-            let hub = Arc::clone(
-                self.hubs
-                    .lock()
-                    .entry(uid)
-                    .or_insert_with(|| Hub::new(self, Arc::clone(method))),
-            );
+            let hub = {
+                let mut hubs = self.hubs.lock();
+                if hubs.retired {
+                    return Err(BridgeError::Unavailable);
+                }
+                let hub = hubs.by_uid.entry(uid);
+                Arc::clone(hub.or_insert_with(|| Hub::new(self, Arc::clone(method))))
+            };
             if let Some(subscription) = hub.join(Arc::clone(&queue)) {
                 return Ok(subscription);
             }
@@ -280,7 +303,7 @@ impl Service {
     }
 
     pub(crate) fn forget_hub(&self, hub: &Arc<Hub>) {
-        let mut hubs = self.hubs.lock();
+        let hubs = &mut self.hubs.lock().by_uid;
         if hubs
             .get(&hub.uid())
             .is_some_and(|other| Arc::ptr_eq(other, hub))
@@ -289,19 +312,20 @@ impl Service {
         }
     }
 
-    /// Transcodes the arguments of an event.
+    /// Transcodes the arguments of an event that came through a link.
     pub(crate) fn decode_event(
         &self,
+        link: &Link,
         method: &Method,
         payload: &Bytes,
         flags: Flags,
+        format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
-        let link = self.link()?;
         let holds = flags
             .contains(Flags::DYNAMIC_PAYLOAD)
             .then_some(Holds::Arguments);
-        self.decode(&link, method, payload, holds, ValueFormat::Exact, out)
+        self.decode(link, method, payload, holds, format, out)
     }
 
     fn encode(
@@ -342,11 +366,13 @@ impl Service {
             Some(holds) => plan.dynamic_to_protobuf(payload, holds, &mut context, out)?,
             None => plan.to_protobuf(payload, &mut context, out)?,
         }
-        if context.replaced_strings > 0 {
+        let replaced_strings = context.replaced_strings;
+        sink.keep();
+        if replaced_strings > 0 {
             debug!(
                 service = self.name(),
                 member = method.schema.qi_name,
-                strings = context.replaced_strings,
+                strings = replaced_strings,
                 "text that is not UTF-8"
             );
         }

@@ -10,13 +10,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
@@ -24,7 +26,7 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 use super::{Catalogue, RobotConfig, Service, events::End, objects::ObjectTable, service::Link};
 use crate::{
     qi::{
-        session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
+        session::{CallError, DirectoryChange, RemoteObject, ServiceError, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
     },
@@ -55,11 +57,40 @@ enum LinkEvent {
     Down(ServiceId, String),
 }
 
+/// Why the services of a robot are not known.
+#[derive(Debug, thiserror::Error)]
+enum ListError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("the service directory does not answer")]
+    TimedOut,
+}
+
+/// All services that the directory lists.
+async fn list(session: &Session) -> Result<Vec<ServiceInfo>, ListError> {
+    timeout(LIST_TIMEOUT, session.services())
+        .await
+        .map_err(|_| ListError::TimedOut)?
+        .map_err(ListError::from)
+}
+
+/// How long the directory may take to list its services. It answers within milliseconds; one that
+/// hangs is left and connected to again.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the others wait at the start for services that do not answer. A whole NAO is linked
+/// in under a second.
+const START_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long one attempt to link a service may take, longer than all ways of reaching it together.
+const LINK_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How many messages of the tasks of services may wait; they wait when it is full.
 const LINK_EVENTS: usize = 64;
 
-/// How many services are remembered. Beyond it those that are away are forgotten, or a robot on
-/// which services with ever new names come and go would fill the memory. A NAO has 114.
+/// How many services are linked at a time, and how many are remembered. Beyond it those that are
+/// away are forgotten, or a robot on which services with ever new names come and go would fill the
+/// memory. A NAO has 114.
 const MAX_KNOWN_SERVICES: usize = 4096;
 
 impl Supervisor {
@@ -79,16 +110,20 @@ impl Supervisor {
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let span = info_span!("robot", url = %self.config.url);
-        let sweeper = Arc::clone(&self.objects);
+        let objects = Arc::clone(&self.objects);
+        let state = self.state.subscribe();
+        let connected = pin!(self.keep_connected().instrument(span));
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.keep_connected().instrument(span) => {}
-            () = sweeper.keep_sweeping() => {}
+            () = connected => {}
+            () = objects.keep_sweeping() => {}
         }
-        for service in self.known.values() {
-            service.end_streams(End::Shutdown);
+        // The session is still open: it ends with `connected`, and the robot must be told before.
+        let catalogue = Arc::clone(&state.borrow().catalogue);
+        for service in catalogue.services() {
+            service.retire(End::Shutdown);
         }
-        self.objects.release_all();
+        objects.close().await;
     }
 
     async fn keep_connected(&mut self) {
@@ -105,10 +140,7 @@ impl Supervisor {
                     }
                     session.close();
                     self.set_away();
-                    // A robot that accepts and hangs up at once is not hammered.
-                    if since.elapsed() > self.config.backoff.1 {
-                        backoff.reset();
-                    }
+                    backoff.lasted(since.elapsed());
                 }
                 Err(error) => {
                     let text = error.to_string();
@@ -124,15 +156,15 @@ impl Supervisor {
     }
 
     /// Follows the services of a session until it ends.
-    async fn follow(&mut self, session: &Session) -> Result<(), CallError> {
+    async fn follow(&mut self, session: &Session) -> Result<(), ListError> {
         let started = Instant::now();
         let mut changes = session.directory_changes();
         let (events, mut inbox) = mpsc::channel(LINK_EVENTS);
         let mut links = Links::new(session.clone(), Arc::clone(&self.config), events);
-        links.replace(session.services().await?);
+        links.replace(list(session).await?);
         let mut starting = true;
         loop {
-            if starting && links.all_reported() {
+            if starting && (links.all_reported() || started.elapsed() >= START_PATIENCE) {
                 starting = false;
                 self.publish(true);
                 self.log_ready(started);
@@ -141,20 +173,21 @@ impl Supervisor {
                 _ = session.closed() => return Ok(()),
                 change = changes.next() => match change {
                     Some(DirectoryChange::Added { id, name }) => {
-                        links.add_by_name(id, name);
+                        links.add(id, name, None);
                         false
                     }
                     Some(DirectoryChange::Removed { id, name }) => {
                         links.remove(id) && self.unlink(id, &name)
                     }
                     Some(DirectoryChange::Lagged { .. }) => {
-                        let gone = links.replace(session.services().await?);
+                        let gone = links.replace(list(session).await?);
                         gone.into_iter()
                             .fold(false, |any, (id, name)| self.unlink(id, &name) || any)
                     }
                     None => return Ok(()),
                 },
                 Some(event) = inbox.recv() => self.apply(event, &mut links),
+                () = sleep_until(started + START_PATIENCE), if starting => false,
             };
             if changed && !starting {
                 self.publish(true);
@@ -192,7 +225,7 @@ impl Supervisor {
         let service = self.build(&name, package, &meta);
         service.set_link(Some(Link::new(object)));
         if let Some(old) = self.known.insert(name, Arc::new(service)) {
-            old.end_streams(End::Changed);
+            old.retire(End::Changed);
         }
         self.rename_neighbours(&packages);
         true
@@ -213,7 +246,7 @@ impl Supervisor {
             };
             let renamed = self.build(old.name(), package, old.meta());
             renamed.take_link_of(&old);
-            old.end_streams(End::Changed);
+            old.retire(End::Changed);
             self.known.insert(old.name().to_owned(), Arc::new(renamed));
         }
     }
@@ -260,7 +293,11 @@ impl Supervisor {
 
     fn publish(&mut self, connected: bool) {
         if self.known.len() > MAX_KNOWN_SERVICES {
-            self.known.retain(|_, service| service.is_available());
+            let away = |_: &String, service: &mut Arc<Service>| !service.is_available();
+            for (_, forgotten) in self.known.extract_if(.., away) {
+                // It would not be found again by the streams that wait for it.
+                forgotten.retire(End::Disconnected);
+            }
         }
         let catalogue = Arc::new(Catalogue::new(self.known.values().cloned()));
         self.state.send_replace(State {
@@ -328,10 +365,6 @@ impl Links {
         gone
     }
 
-    fn add_by_name(&mut self, id: ServiceId, name: String) {
-        self.add(id, name, None);
-    }
-
     fn add(&mut self, id: ServiceId, name: String, info: Option<ServiceInfo>) {
         let Self {
             session,
@@ -339,6 +372,14 @@ impl Links {
             events,
             tasks,
         } = self;
+        if tasks.len() >= MAX_KNOWN_SERVICES && !tasks.contains_key(&id) {
+            warn!(
+                service = name,
+                limit = MAX_KNOWN_SERVICES,
+                "too many services, this one is left out"
+            );
+            return;
+        }
         tasks.entry(id).or_insert_with(|| {
             let keeper = Keeper {
                 session: session.clone(),
@@ -350,7 +391,7 @@ impl Links {
             LinkTask {
                 name,
                 reported: false,
-                handle: tokio::spawn(keeper.run(info)),
+                handle: tokio::spawn(keeper.run(info).in_current_span()),
             }
         });
     }
@@ -384,27 +425,48 @@ struct Keeper {
 impl Keeper {
     async fn run(self, mut info: Option<ServiceInfo>) {
         let mut backoff = Backoff::new(self.config.backoff);
+        let mut reported = None;
         loop {
-            let linked = match info.take() {
-                Some(info) => self.session.object(&info).await,
-                None => self.session.service(&self.name).await,
-            };
-            match linked {
-                Ok(object) => {
-                    backoff.reset();
+            match timeout(LINK_TIMEOUT, self.object(info.take())).await {
+                Ok(Ok(object)) => {
+                    reported = None;
+                    let since = Instant::now();
                     let connection = object.connection().clone();
                     self.tell(LinkEvent::Up(self.id, self.name.clone(), object))
                         .await;
                     connection.closed().await;
                     self.tell(LinkEvent::Down(self.id, self.name.clone())).await;
+                    // A service that hangs up at once is not hammered.
+                    if since.elapsed() > self.config.backoff.1 {
+                        backoff.reset();
+                    }
                 }
-                Err(error) => {
-                    warn!(service = self.name, %error, "the service cannot be reached");
+                failed => {
+                    let why = match failed {
+                        Ok(Err(error)) => error.to_string(),
+                        _ => format!("no answer within {LINK_TIMEOUT:?}"),
+                    };
                     self.tell(LinkEvent::Failed(self.id, self.name.clone()))
                         .await;
+                    // Once a reason, as for the robot.
+                    if reported.as_ref() != Some(&why) {
+                        warn!(
+                            service = self.name,
+                            error = why,
+                            "the service cannot be reached, trying on"
+                        );
+                        reported = Some(why);
+                    }
                 }
             }
             backoff.pause().await;
+        }
+    }
+
+    async fn object(&self, info: Option<ServiceInfo>) -> Result<RemoteObject, ServiceError> {
+        match info {
+            Some(info) => self.session.object(&info).await,
+            None => self.session.service(&self.name).await,
         }
     }
 
@@ -434,9 +496,36 @@ impl Backoff {
         self.next = self.first;
     }
 
+    /// Starts anew after a connection that lasted longer than the pause that is due, so that a
+    /// robot that accepts and hangs up at once is not hammered, and one that restarts twice in a
+    /// minute is not waited for.
+    fn lasted(&mut self, time: Duration) {
+        if time > self.next {
+            self.reset();
+        }
+    }
+
     async fn pause(&mut self) {
         let pause = self.next.mul_f64(rand::random_range(0.5..=1.0));
         self.next = (self.next * 2).min(self.longest);
         tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_connection_that_lasted_starts_the_pauses_anew() {
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut backoff = Backoff::new((first, longest));
+        for _ in 0..10 {
+            backoff.pause().await;
+        }
+        backoff.lasted(Duration::from_millis(900));
+        assert_eq!(backoff.next, longest);
+        backoff.lasted(Duration::from_millis(1100));
+        assert_eq!(backoff.next, first);
     }
 }

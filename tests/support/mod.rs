@@ -10,6 +10,9 @@
 //! | `grpc_client` | gRPC clients in Python and Node that know the schema only through reflection |
 //! | `gateway` | the gateway's binary |
 //! | `setting` | a libqi robot, the gateway in front of it, and a client of each |
+//! | `reflection` | all that a server's reflection tells |
+//! | `nao` | the services of a real NAO, the gateway in front of them, and a client of each |
+//! | `forms` | a value as libqi's client gives it and as protobuf has it |
 #![allow(
     dead_code,
     unused_imports,
@@ -21,12 +24,15 @@
     reason = "a failure here is the failure of a test"
 )]
 
+pub(crate) mod forms;
 mod gateway;
 mod grpc_client;
 mod json_peer;
 mod libqi;
+pub(crate) mod nao;
 mod peers;
 mod process;
+pub(crate) mod reflection;
 mod setting;
 mod tools;
 

@@ -9,8 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, Sleep};
+
+use crate::bridge::service::ValueFormat;
 
 /// How a stream is delivered: `qi.gateway.v1.SubscribeOptions`, checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +26,8 @@ pub struct Policy {
     pub min_interval: Option<Duration>,
     /// What happens when the robot goes away.
     pub on_disconnect: OnDisconnect,
+    /// How the values come; told by the metadata of the request, not by its options.
+    pub format: ValueFormat,
 }
 
 /// What happens to an event that finds the queue full.
@@ -71,6 +75,7 @@ impl Default for Policy {
             overflow: Overflow::default(),
             min_interval: None,
             on_disconnect: OnDisconnect::default(),
+            format: ValueFormat::default(),
         }
     }
 }
@@ -207,13 +212,13 @@ impl EventQueue {
                     state.drop_oldest();
                 }
                 Overflow::DropNewest => return,
-                Overflow::Fail => return state.finish(End::Overflow),
+                Overflow::Fail => return finish(state, End::Overflow),
             }
         }
         let gap = std::mem::take(&mut state.gap);
         state.bytes += body.len();
         state.events.push_back(Queued { gap, ..queued });
-        state.wake();
+        wake(state);
     }
 
     fn is_full(&self, state: &State, bytes: usize) -> bool {
@@ -241,7 +246,7 @@ impl EventQueue {
             received_at,
             gap: false,
         });
-        state.wake();
+        wake(state);
     }
 
     /// The robot went away.
@@ -249,13 +254,13 @@ impl EventQueue {
         let mut state = self.state.lock();
         match self.policy.on_disconnect {
             OnDisconnect::Wait => state.gap = true,
-            OnDisconnect::Fail => state.finish(End::Disconnected),
+            OnDisconnect::Fail => finish(state, End::Disconnected),
         }
     }
 
     /// The stream ends after the events that wait already. The first reason stays.
     pub fn end(&self, end: End) {
-        self.state.lock().finish(end);
+        finish(self.state.lock(), end);
     }
 
     /// Whether no event is accepted any more.
@@ -307,19 +312,22 @@ impl State {
         }
         true
     }
+}
 
-    fn finish(&mut self, end: End) {
-        if self.end.is_none() {
-            self.end = Some(end);
-            self.held = false;
-            self.wake();
-        }
+fn finish(mut state: MutexGuard<'_, State>, end: End) {
+    if state.end.is_none() {
+        state.end = Some(end);
+        state.held = false;
+        wake(state);
     }
+}
 
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+/// Wakes the reader, after the lock is released: what it does then is not ours to know.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

@@ -18,10 +18,7 @@ use qi_grpc_gateway::{
         wire::Flags,
     },
 };
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
 
 /// A service with a member of each kind.
 struct Counter {

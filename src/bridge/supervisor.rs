@@ -93,6 +93,14 @@ const LINK_EVENTS: usize = 64;
 /// memory. A NAO has 114.
 const MAX_KNOWN_SERVICES: usize = 4096;
 
+/// How many methods, signals and properties are known altogether; each costs some KiB of
+/// descriptors and plans. A NAO has about 5,000.
+const MAX_KNOWN_MEMBERS: usize = 32_768;
+
+fn members(meta: &MetaObject) -> usize {
+    meta.methods.len() + meta.signals.len() + meta.properties.len()
+}
+
 impl Supervisor {
     pub(crate) fn new(
         config: RobotConfig,
@@ -221,6 +229,14 @@ impl Supervisor {
             return true;
         }
         let meta = Arc::clone(object.meta());
+        if !self.has_room_for(&name, &meta) {
+            warn!(
+                service = name,
+                limit = MAX_KNOWN_MEMBERS,
+                "too many members, the service is left out"
+            );
+            return false;
+        }
         let packages = schema::packages(self.known.keys().chain([&name]).map(String::as_str));
         let Some(package) = packages.get(&name) else {
             return false;
@@ -232,6 +248,12 @@ impl Supervisor {
         }
         self.rename_neighbours(&packages);
         true
+    }
+
+    fn has_room_for(&self, name: &str, meta: &MetaObject) -> bool {
+        let others = self.known.values().filter(|other| other.name() != name);
+        let known: usize = others.map(|other| members(other.meta())).sum();
+        known + members(meta) <= MAX_KNOWN_MEMBERS
     }
 
     /// A name that sorts before another of the same package takes it over (the only thing that

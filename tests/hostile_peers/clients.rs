@@ -89,10 +89,10 @@ async fn headers_without_end_are_cut_off() {
 }
 
 /// A connection on which anything can be said.
-struct Raw(h2::client::SendRequest<Bytes>);
+pub(crate) struct Raw(h2::client::SendRequest<Bytes>);
 
 impl Raw {
-    async fn connect(served: &Served) -> Self {
+    pub(crate) async fn connect(served: &Served) -> Self {
         let stream = TcpStream::connect(served.gateway.address()).await.unwrap();
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(connection);
@@ -100,7 +100,7 @@ impl Raw {
     }
 
     /// Sends a request with a body in one piece; gives the answer and its trailers.
-    async fn send(&self, request: Request<()>, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<()>, body: impl Into<Bytes>) -> Answer {
         let mut sender = self.0.clone().ready().await.unwrap();
         let (response, mut stream) = sender.send_request(request, false).unwrap();
         // Refused early, the body is not taken any more.
@@ -118,21 +118,21 @@ impl Raw {
     }
 }
 
-struct Answer {
+pub(crate) struct Answer {
     head: Response<()>,
     trailers: HeaderMap,
 }
 
 impl Answer {
     /// The gRPC status, wherever it stands.
-    fn grpc_status(&self) -> Option<tonic::Code> {
+    pub(crate) fn grpc_status(&self) -> Option<tonic::Code> {
         let here = self.trailers.get("grpc-status");
         let status = here.or_else(|| self.head.headers().get("grpc-status"))?;
         Some(tonic::Code::from_bytes(status.as_bytes()))
     }
 }
 
-fn request(path: &str) -> http::request::Builder {
+pub(crate) fn request(path: &str) -> http::request::Builder {
     Request::post(format!("http://gateway{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")

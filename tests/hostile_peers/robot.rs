@@ -126,10 +126,12 @@ impl Robot {
         format!("tcp://{}", self.address)
     }
 
-    /// Becomes a proper robot; who is connected is hung up on.
-    pub(crate) fn reform(&self) {
+    /// Becomes a proper robot; who is connected is hung up on. Waits until the gateway is back.
+    pub(crate) async fn reform(&self) {
+        let before = *self.connections.borrow();
         let proper: Script = Arc::new(|_, _| Act::Proper);
         self.nature.send_replace(Nature::Scripted(proper));
+        self.visited(before + 1).await;
     }
 
     /// Waits until it was connected to so often.
@@ -142,10 +144,13 @@ impl Robot {
             .unwrap();
     }
 
-    /// Waits until so many registrations with signals are there.
+    /// Waits until so many registrations with signals of `Sample` are there.
     pub(crate) async fn registrations(&self, count: usize) {
         let mut registered = self.shared.registered.subscribe();
-        let wait = registered.wait_for(|all| all.len() == count);
+        let wait = registered.wait_for(|all| {
+            let ours = all.iter().filter(|signal| signal.service == SAMPLE);
+            ours.count() == count
+        });
         let waited = tokio::time::timeout(crate::support::PATIENCE, wait).await;
         let reached = waited.is_ok_and(|waited| waited.is_ok());
         let now = self.shared.registered.borrow().clone();

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     robot::Robot,
-    rpc::{SAMPLE, Served},
+    rpc::{SAMPLE, Served, reason},
     support::PATIENCE,
 };
 
@@ -273,4 +273,19 @@ async fn calls_that_are_given_up_cost_nothing() {
         );
     }
     served.serves("calls that are given up").await;
+}
+
+/// Not hostile, but as stubborn: a stream that nobody ends keeps the gateway for the grace period,
+/// and is told why it ends.
+#[tokio::test]
+async fn a_stream_without_end_is_told_of_the_shutdown() {
+    let (robot, served) = setting().await;
+    let mut stream = served.subscribe("SubscribeHeard").await.unwrap();
+    robot.registrations(1).await;
+    let Served { gateway, .. } = served;
+    let (finished, end) = tokio::join!(gateway.shut_down(), stream.message());
+    let status = end.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
+    assert_eq!(reason(&status), "SHUTDOWN");
+    assert!(finished.status.success(), "{finished:?}");
 }

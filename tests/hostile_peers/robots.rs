@@ -244,7 +244,8 @@ async fn answers_that_are_garbage_fail_their_call_alone() {
 
 #[tokio::test]
 async fn frames_that_break_the_connection_fail_as_lost() {
-    let cases: [(&str, fn(&Message) -> Act); 4] = [
+    type Case = (&'static str, fn(&Message) -> Act);
+    let cases: [Case; 4] = [
         ("4 GiB - 1", |message| {
             let answer = message.answer(Kind::Reply, Bytes::new());
             Act::Bytes(frame_that_claims(&answer, u32::MAX))

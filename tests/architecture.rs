@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -21,12 +21,16 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     ])
 }
 
-fn sources(root: &Path) -> Vec<PathBuf> {
+fn sources(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a readable folder") {
-            let path = entry.expect("an entry").path();
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            // Tests may compare with whatever they like.
+            if path.file_stem().is_some_and(|stem| stem == "tests") {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -35,12 +39,14 @@ fn sources(root: &Path) -> Vec<PathBuf> {
         }
     }
     found.sort();
-    found
+    Ok(found)
 }
 
 /// The parts of the crate that a file names: `crate::part` or, in a `use crate::{...}` group, each
 /// `part::` or `part,` at its top level.
 fn imports(text: &str) -> Vec<String> {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let text: String = text.split_inclusive('\n').filter(is_code).collect();
     let mut parts = Vec::new();
     for (at, found) in text.match_indices("crate::") {
         let rest = &text[at + found.len()..];
@@ -79,7 +85,7 @@ fn layers_import_downwards_only() {
     let allowed = allowed();
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for file in sources(&src) {
+    for file in sources(&src).expect("readable sources") {
         let relative = file.strip_prefix(&src).expect("under src");
         let first = relative.iter().next().expect("a name");
         let part = Path::new(first).file_stem().expect("a stem");

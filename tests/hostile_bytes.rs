@@ -85,37 +85,6 @@ fn is_meta_object(ty: &Type) -> bool {
     ty.to_string() == META_OBJECT_SIGNATURE
 }
 
-/// Gives the fuzz targets something to start from:
-/// `cargo test --test hostile_bytes seed_the_fuzz_corpus -- --ignored`
-#[test]
-#[ignore = "writes fuzz/corpus"]
-fn seed_the_fuzz_corpus() {
-    let seed = |target: &str, name: String, bytes: &[u8]| {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fuzz/corpus")
-            .join(target);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(name), bytes).unwrap();
-    };
-    for (index, frame) in frames(<[u8]>::to_vec).iter().enumerate() {
-        seed(
-            "header",
-            format!("recorded-{index}"),
-            &frame[..HEADER_BYTES],
-        );
-        seed("frame", format!("recorded-{index}"), frame);
-    }
-    for (index, (ty, payload, _)) in payloads().enumerate() {
-        let signature = ty.to_string();
-        let name = format!("recorded-{index}");
-        seed("signature", name.clone(), signature.as_bytes());
-        seed("value", name.clone(), &dynamic(&signature, &payload));
-        if is_meta_object(&ty) {
-            seed("meta_object", name, &payload);
-        }
-    }
-}
-
 /// Runs a law on many mutants. Some must be readable, some not, or nothing was tried.
 fn mutants(seeds: &[Vec<u8>], seed: u64, law: impl Fn(&[u8]) -> bool) {
     let mut random = StdRng::seed_from_u64(seed);

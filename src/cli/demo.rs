@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 
     /// Where the robot's bus listens, for clients of libqi; port 0 takes a free one.
     #[arg(long, value_name = "URL", default_value = "tcp://127.0.0.1:9559")]
-    qi_listen: Endpoint,
+    qi_listen: String,
 
     /// Which robot it is.
     #[arg(long, value_enum, default_value_t = Model::Nao)]
@@ -52,7 +52,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = signals::stop().map_err(|error| Failure::new(&error))?;
     let robot = DemoRobot::start(DemoConfig {
         model: arguments.robot.into(),
-        qi_listen: Some(vec![arguments.qi_listen.to_string()]),
+        qi_listen: Some(vec![arguments.qi_listen]),
     })
     .await
     .map_err(|error| {

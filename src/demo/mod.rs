@@ -112,7 +112,7 @@ impl DemoRobot {
         let simulator = simulate(config).await?;
         let address = simulator.address().ok_or(DemoError::NoAddress)?;
         let url = address.to_string();
-        let host = Host::listen("tcp://127.0.0.1:0", HostOptions::default()).await?;
+        let host = listen_beside(&simulator).await?;
         let options = DialOptions {
             dispatch: host.dispatch(),
             ..DialOptions::default()
@@ -144,6 +144,21 @@ impl DemoRobot {
         drop(self.host);
         self.simulator.shutdown().await;
     }
+}
+
+/// `foo` is to be reached from wherever the robot is.
+async fn listen_beside(simulator: &Simulator) -> Result<Host, DemoError> {
+    let at = |address: &naoqi::Address| {
+        let naoqi::Address::Tcp { address, .. } = address;
+        format!("tcp://{}", SocketAddr::new(address.ip(), 0))
+    };
+    let listened = simulator.config().listen.first();
+    let url = listened.map(at).ok_or(DemoError::NoAddress)?;
+    let options = HostOptions {
+        advertise: simulator.endpoints().iter().map(at).collect(),
+        ..HostOptions::default()
+    };
+    Ok(Host::listen(&url, options).await?)
 }
 
 async fn simulate(config: DemoConfig) -> Result<Simulator, DemoError> {

@@ -10,6 +10,9 @@
 //! | `grpc_client` | gRPC clients in Python and Node that know the schema only through reflection |
 //! | `gateway` | the gateway's binary |
 //! | `setting` | a libqi robot, the gateway in front of it, and a client of each |
+//! | `reflection` | all that a server's reflection tells |
+//! | `nao` | the services of a real NAO, the gateway in front of them, and a client of each |
+//! | `forms` | a value as libqi's client gives it and as protobuf has it |
 #![allow(
     dead_code,
     unused_imports,
@@ -21,12 +24,15 @@
     reason = "a failure here is the failure of a test"
 )]
 
+pub(crate) mod forms;
 mod gateway;
 mod grpc_client;
 mod json_peer;
 mod libqi;
+pub(crate) mod nao;
 mod peers;
 mod process;
+pub(crate) mod reflection;
 mod setting;
 mod tools;
 
@@ -40,7 +46,7 @@ pub(crate) use self::{
     peers::Peers,
     process::{Finished, Process},
     setting::Setting,
-    tools::{buf, buf_curl, grpcurl, node, python},
+    tools::{buf, buf_curl, grpcurl, node, node_command, python, python_command},
 };
 
 /// How long a test waits for something that should come at once, on a machine with much else to do.

@@ -23,7 +23,7 @@ use super::{End, EventQueue, Policy};
 use crate::{
     bridge::{
         BridgeError,
-        service::{Link, Method, Service},
+        service::{Link, Method, Service, ValueFormat},
     },
     qi::{
         session::{CallError, EventSink, SendError},
@@ -163,10 +163,16 @@ impl Hub {
         }
     }
 
-    fn transcode(&self, link: &Link, payload: &Bytes, flags: Flags) -> Option<Bytes> {
+    fn transcode(
+        &self,
+        link: &Link,
+        payload: &Bytes,
+        flags: Flags,
+        format: ValueFormat,
+    ) -> Option<Bytes> {
         let service = self.service.upgrade()?;
         let mut body = Vec::with_capacity(payload.len());
-        match service.decode_event(link, &self.method, payload, flags, &mut body) {
+        match service.decode_event(link, &self.method, payload, flags, format, &mut body) {
             Ok(()) => Some(body.into()),
             Err(error) => {
                 let first = !std::mem::replace(&mut self.queues.lock().reported, true);
@@ -193,11 +199,19 @@ struct Feed {
 impl EventSink for Feed {
     fn event(&self, payload: &Bytes, flags: Flags) {
         let received_at = SystemTime::now();
-        let body = self.hub.transcode(&self.link, payload, flags);
-        for queue in &*self.hub.queues() {
-            match &body {
-                Some(body) => queue.push(body, received_at),
-                None => queue.skip(),
+        let queues = self.hub.queues();
+        for format in ValueFormat::ALL {
+            let wanting = |queue: &&Arc<EventQueue>| queue.policy().format == format;
+            let mut wanting = queues.iter().filter(wanting).peekable();
+            if wanting.peek().is_none() {
+                continue;
+            }
+            let body = self.hub.transcode(&self.link, payload, flags, format);
+            for queue in wanting {
+                match &body {
+                    Some(body) => queue.push(body, received_at),
+                    None => queue.skip(),
+                }
             }
         }
     }

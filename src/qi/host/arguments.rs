@@ -105,10 +105,23 @@ fn convert_arguments(arguments: Vec<(Type, Value)>, ty: &Type) -> Result<Vec<Val
     let numbered = (1..).zip(arguments.into_iter().zip(&tuple.elements));
     let converted = numbered.map(|(number, ((from, value), to))| {
         convert(&value, &from, to).map_err(|_| {
+            let from = content_type(&value, &from);
             format!("Call argument number {number} conversion failure from {from} to {to}.")
         })
     });
     converted.collect()
+}
+
+/// The type of what is inside of dynamics, for people.
+fn content_type<'a>(mut value: &'a Value, mut ty: &'a Type) -> &'a Type {
+    while let Value::Dynamic(dynamic) = value {
+        ty = dynamic
+            .signature
+            .as_ref()
+            .map_or(&Type::Void, Signature::ty);
+        value = &dynamic.value;
+    }
+    ty
 }
 
 /// A value with its type, unless it is a dynamic already.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +11,7 @@ use super::{
     Method, MethodError,
     arguments::{check_wanted, decode_arguments, encode_result},
     error::text,
-    peer::{Peer, Ticket},
+    peer::{Peer, Ticket, Waiting},
 };
 use crate::qi::{
     session::error_payload,
@@ -60,6 +61,14 @@ impl Call {
             answered: false,
             _room: room,
         }
+    }
+
+    /// The call as one that waits for its turn.
+    pub(super) fn wait(self) -> Arc<Waiting> {
+        let (peer, id, ticket) = (Arc::clone(&self.peer), self.message.id, self.ticket);
+        let waiting = Arc::new(Mutex::new(Some(self)));
+        peer.wait(id, ticket, &waiting);
+        waiting
     }
 
     pub(super) fn method(&self) -> Arc<Method> {

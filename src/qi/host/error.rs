@@ -68,7 +68,7 @@ pub enum ValueError {
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The address is no `tcp://host:port`.
-    #[error("{url} is no address to listen on: tcp://host:port is expected")]
+    #[error("{url} is no address of a host: tcp://host:port is expected")]
     Url {
         /// The address.
         url: String,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::qi::session::ConnectionLimits;
 
 /// The limits of one host.
@@ -52,4 +54,9 @@ impl Default for HostLimits {
             blocking_threads: 64,
         }
     }
+}
+
+/// A limit as a number of permits, of which tokio has an upper bound.
+pub(super) fn permits(limit: usize) -> usize {
+    limit.min(Semaphore::MAX_PERMITS)
 }

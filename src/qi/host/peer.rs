@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{HostLimits, arguments::Dialect};
+use super::{HostLimits, arguments::Dialect, call::Call, limits::permits};
 use crate::qi::{
     session::{Connection, ConnectionId, WeakConnection},
     wire::{Message, MessageId},
@@ -30,8 +30,20 @@ pub(super) struct Peer {
     next_link: AtomicU32,
     next_ticket: AtomicU32,
     room: Arc<Semaphore>,
-    calls: Mutex<HashMap<MessageId, (Ticket, CancellationToken)>>,
+    calls: Mutex<HashMap<MessageId, Pending>>,
 }
+
+/// A call that is not answered yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    ticket: Ticket,
+    token: CancellationToken,
+    /// The call itself, as long as it waits for its turn.
+    waiting: Weak<Waiting>,
+}
+
+/// A call that waits for its turn, until its turn comes or it is cancelled.
+pub(super) type Waiting = Mutex<Option<Call>>;
 
 /// Tells calls apart that carry one id, as they must not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +62,7 @@ impl Peer {
             limits,
             next_link: AtomicU32::new(1),
             next_ticket: AtomicU32::new(1),
-            room: Arc::new(Semaphore::new(limits.calls_per_connection)),
+            room: Arc::new(Semaphore::new(permits(limits.calls_per_connection))),
             calls: Mutex::default(),
         }
     }
@@ -94,31 +106,53 @@ impl Peer {
     /// Notes a call, so that it can be cancelled.
     pub(super) fn enter(&self, id: MessageId, token: CancellationToken) -> Ticket {
         let ticket = Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed));
-        self.calls.lock().insert(id, (ticket, token));
+        let waiting = Weak::new();
+        let pending = Pending {
+            ticket,
+            token,
+            waiting,
+        };
+        self.calls.lock().insert(id, pending);
         ticket
+    }
+
+    /// Notes that a call waits for its turn, so that it need not wait to be cancelled.
+    pub(super) fn wait(&self, id: MessageId, ticket: Ticket, waiting: &Arc<Waiting>) {
+        let mut calls = self.calls.lock();
+        if let Some(known) = calls.get_mut(&id).filter(|known| known.ticket == ticket) {
+            known.waiting = Arc::downgrade(waiting);
+        }
     }
 
     /// Forgets a call.
     pub(super) fn leave(&self, id: MessageId, ticket: Ticket) {
         let mut calls = self.calls.lock();
-        if calls.get(&id).is_some_and(|(known, _)| *known == ticket) {
+        if calls.get(&id).is_some_and(|known| known.ticket == ticket) {
             calls.remove(&id);
         }
     }
 
     /// Cancels a call; ignored if there is none of the id (section 12.5).
     pub(super) fn cancel(&self, id: MessageId) {
-        let token = self.calls.lock().get(&id).map(|(_, token)| token.clone());
-        if let Some(token) = token {
-            token.cancel();
+        let pending = self.calls.lock().get(&id).cloned();
+        if let Some(call) = pending.and_then(|pending| pending.cancel()) {
+            call.canceled();
         }
     }
 
     /// Cancels all calls: nobody waits for them any more.
     pub(super) fn closed(&self) {
         let calls = std::mem::take(&mut *self.calls.lock());
-        for (_, token) in calls.into_values() {
-            token.cancel();
+        for pending in calls.into_values() {
+            drop(pending.cancel());
         }
+    }
+}
+
+impl Pending {
+    /// Gives the call if it was still waiting.
+    fn cancel(&self) -> Option<Call> {
+        self.token.cancel();
+        self.waiting.upgrade()?.lock().take()
     }
 }

@@ -10,7 +10,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Authenticator, HostError, HostLimits, accept::accept, identity::Identity, table::Table,
+    Authenticator, HostError, HostLimits, accept::accept, identity::Identity, limits::permits,
+    table::Table,
 };
 use crate::qi::session::{Connection, ConnectionOptions, Dispatch, Framed};
 
@@ -21,8 +22,8 @@ pub struct HostOptions {
     pub limits: HostLimits,
     /// Who may connect. Default everyone.
     pub authenticator: Option<Arc<dyn Authenticator>>,
-    /// The addresses under which others reach the host, as URLs. Default the one that it listens
-    /// on; needed when that means all interfaces.
+    /// The addresses under which others reach the host, as URLs; port 0 stands for the one that it
+    /// listens on. Default the address that it listens on; needed when that means all interfaces.
     pub advertise: Vec<String>,
 }
 
@@ -56,14 +57,7 @@ impl Host {
     /// [`HostError`].
     pub async fn listen(url: &str, options: HostOptions) -> Result<Self, HostError> {
         let (listener, bound) = bind(url).await?;
-        let endpoints = match options.advertise.clone() {
-            named if !named.is_empty() => named,
-            _ if bound.ip().is_unspecified() => {
-                let url = url.to_owned();
-                return Err(HostError::NothingToAdvertise { url });
-            }
-            _ => vec![format!("tcp://{bound}")],
-        };
+        let endpoints = endpoints(url, bound, &options.advertise)?;
         let table = Arc::new(Table::new(options.limits));
         let end = CancellationToken::new();
         let server = Server {
@@ -101,24 +95,44 @@ impl Drop for Host {
 }
 
 async fn bind(url: &str) -> Result<(TcpListener, SocketAddr), HostError> {
-    let wrong = || HostError::Url {
-        url: url.to_owned(),
-    };
-    let parsed = url::Url::parse(url).map_err(|_| wrong())?;
-    if parsed.scheme() != "tcp" {
-        return Err(wrong());
-    }
-    let host = parsed.host_str().filter(|host| !host.is_empty());
-    let host = host.ok_or_else(wrong)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port = parsed.port().unwrap_or(DEFAULT_PORT);
+    let (host, port) = host_and_port(url)?;
     let failed = |source| HostError::Listen {
         url: url.to_owned(),
         source,
     };
-    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let address = (host.trim_matches(['[', ']']), port);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+fn endpoints(url: &str, bound: SocketAddr, advertise: &[String]) -> Result<Vec<String>, HostError> {
+    if advertise.is_empty() && bound.ip().is_unspecified() {
+        let url = url.to_owned();
+        return Err(HostError::NothingToAdvertise { url });
+    }
+    if advertise.is_empty() {
+        return Ok(vec![format!("tcp://{bound}")]);
+    }
+    let named = advertise.iter().map(|url| match host_and_port(url)? {
+        (host, 0) => Ok(format!("tcp://{host}:{}", bound.port())),
+        (host, port) => Ok(format!("tcp://{host}:{port}")),
+    });
+    named.collect()
+}
+
+/// Host, in brackets for IPv6, and port of a `tcp` URL.
+fn host_and_port(url: &str) -> Result<(String, u16), HostError> {
+    let wrong = || HostError::Url {
+        url: url.to_owned(),
+    };
+    let parsed = url::Url::parse(url).map_err(|_| wrong())?;
+    match parsed.host_str() {
+        Some(host) if parsed.scheme() == "tcp" && !host.is_empty() => {
+            Ok((host.to_owned(), parsed.port().unwrap_or(DEFAULT_PORT)))
+        }
+        _ => Err(wrong()),
+    }
 }
 
 /// Of `tcp` URLs without one (section 1).
@@ -135,7 +149,7 @@ struct Server {
 
 impl Server {
     async fn run(self, listener: TcpListener) {
-        let room = Arc::new(Semaphore::new(self.options.limits.connections));
+        let room = Arc::new(Semaphore::new(permits(self.options.limits.connections)));
         loop {
             let accepted = tokio::select! {
                 biased;

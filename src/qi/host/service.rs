@@ -1,9 +1,16 @@
 //! An object on a bus: what comes for it, and how its calls run.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{
+        Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -11,9 +18,10 @@ use super::{
     arguments::{decode_arguments, holds_object},
     call::{Call, Room},
     error::text,
+    limits::permits,
     method::Started,
     object::Object,
-    peer::Peer,
+    peer::{Peer, Waiting},
     special,
 };
 use crate::qi::{
@@ -28,7 +36,7 @@ use crate::qi::{
 pub(super) struct Service {
     object: Arc<Object>,
     /// The calls of a single-threaded object on their way to the task that runs them.
-    queue: Option<mpsc::Sender<Call>>,
+    queue: Option<mpsc::Sender<Arc<Waiting>>>,
     room: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     threads: Arc<Semaphore>,
@@ -40,7 +48,7 @@ impl Service {
     pub(super) fn new(object: Arc<Object>, limits: &HostLimits, threads: Arc<Semaphore>) -> Self {
         let ended = CancellationToken::new();
         let queue = (object.threading == Threading::Single).then(|| {
-            let (queue, calls) = mpsc::channel(limits.calls_per_service.max(1));
+            let (queue, calls) = mpsc::channel(permits(limits.calls_per_service).max(1));
             let run = run_in_order(calls, Arc::clone(&threads), ended.clone());
             // Ends with `ended`, at the latest when the service is dropped.
             tokio::spawn(run);
@@ -49,8 +57,8 @@ impl Service {
         Self {
             object,
             queue,
-            room: Arc::new(Semaphore::new(limits.calls_per_service)),
-            bytes: Arc::new(Semaphore::new(limits.argument_bytes_per_service)),
+            room: Arc::new(Semaphore::new(permits(limits.calls_per_service))),
+            bytes: Arc::new(Semaphore::new(permits(limits.argument_bytes_per_service))),
             threads,
             ended,
         }
@@ -100,10 +108,12 @@ impl Service {
     fn run(&self, call: Call) {
         match &self.queue {
             Some(queue) => {
-                if let Err(refused) = queue.try_send(call) {
-                    let (mpsc::error::TrySendError::Full(call)
-                    | mpsc::error::TrySendError::Closed(call)) = refused;
-                    call.refuse(text::BUSY);
+                if let Err(refused) = queue.try_send(call.wait()) {
+                    let (TrySendError::Full(waiting) | TrySendError::Closed(waiting)) = refused;
+                    let call = waiting.lock().take();
+                    if let Some(call) = call {
+                        call.refuse(text::BUSY);
+                    }
                 }
             }
             None => {
@@ -168,12 +178,17 @@ fn refuse(peer: &Peer, message: &Message, text: &str) {
 
 /// One call after the other, until the service ends.
 async fn run_in_order(
-    mut calls: mpsc::Receiver<Call>,
+    mut calls: mpsc::Receiver<Arc<Waiting>>,
     threads: Arc<Semaphore>,
     ended: CancellationToken,
 ) {
     let run = async {
-        while let Some(call) = calls.recv().await {
+        while let Some(waiting) = calls.recv().await {
+            // None if it was cancelled meanwhile.
+            let call = waiting.lock().take();
+            let Some(call) = call else {
+                continue;
+            };
             run_call(call, Arc::clone(&threads), ended.clone()).await;
         }
     };
@@ -206,15 +221,34 @@ async fn run_call(call: Call, threads: Arc<Semaphore>, ended: CancellationToken)
                 }
                 thread = threads.acquire_owned() => thread,
             };
-            let blocking = tokio::task::spawn_blocking(move || {
+            let result = on_thread(move || {
                 let result = block();
                 drop(thread);
                 result
             });
-            let gone = |_| Err(MethodError::failed(text::GONE));
-            call.finish(blocking.await.unwrap_or_else(gone));
+            call.finish(result.await);
         }
     }
+}
+
+/// Runs a blocking method on a thread of its own. Not on one of tokio's: the end of the process
+/// would wait for those, and nothing makes a blocking method hurry.
+async fn on_thread(
+    block: impl FnOnce() -> Result<Value, MethodError> + Send + 'static,
+) -> Result<Value, MethodError> {
+    let (sender, result) = oneshot::channel();
+    let runtime = Handle::current();
+    let thread = thread::Builder::new().name("qi-method".to_owned());
+    let spawned = thread.spawn(move || {
+        let _context = runtime.enter();
+        // Nobody may wait any more.
+        let _ = sender.send(block());
+    });
+    if let Err(error) = spawned {
+        return Err(MethodError::failed(format!("no thread: {error}")));
+    }
+    let gone = |_| Err(MethodError::failed(text::GONE));
+    result.await.unwrap_or_else(gone)
 }
 
 async fn await_result(

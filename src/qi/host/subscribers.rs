@@ -90,22 +90,29 @@ impl Subscribers {
         signature: &Signature,
         values: Vec<Value>,
     ) -> Result<(), ValueError> {
-        let all = self.0.lock();
+        let mut all = self.0.lock();
         let registered = || all.iter().filter(|known| known.signal.action == signal);
         let converts = registered().any(|known| known.wanted.is_some());
         let kept = converts.then(|| values.clone());
         let plain = encode_arguments(values, signature)?;
+        let mut gone = false;
         for known in registered() {
             let converted = known.converted(kept.as_deref(), signature);
             let (payload, flags) = match converted {
                 Some(payload) => (payload, Flags::DYNAMIC_PAYLOAD),
                 None => (plain.clone(), Flags::NONE),
             };
-            if let Some(connection) = known.connection.upgrade()
-                && let Err(error) = connection.emit(known.signal, flags, payload)
-            {
+            let Some(connection) = known.connection.upgrade() else {
+                gone = true;
+                continue;
+            };
+            if let Err(error) = connection.emit(known.signal, flags, payload) {
                 tracing::debug!(signal = %known.signal, %error, "event lost");
             }
+        }
+        // A registration may have come in while its service left.
+        if gone {
+            all.retain(|known| known.connection.upgrade().is_some());
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
-use super::{HostLimits, HostedObject, RegisterError, peer::Peer, service::Service};
+use super::{
+    HostLimits, HostedObject, RegisterError, limits::permits, peer::Peer, service::Service,
+};
 use crate::qi::{
     session::{
         AuthMap, Connection, ConnectionId, Dispatch, UNHANDLED_CALL, auth_map::STATE_DONE,
@@ -29,7 +31,7 @@ impl Table {
             limits,
             services: RwLock::default(),
             peers: Mutex::default(),
-            threads: Arc::new(Semaphore::new(limits.blocking_threads)),
+            threads: Arc::new(Semaphore::new(permits(limits.blocking_threads))),
         }
     }
 

@@ -60,7 +60,11 @@ pub const UNHANDLED_CALL: &str = "The call request could not be handled.";
 /// A text that would not fit into a message is cut.
 #[must_use]
 pub fn error_payload(text: &str) -> Bytes {
-    let text = &text.as_bytes()[..text.len().min(MAX_ERROR_BYTES)];
+    let mut end = text.len().min(MAX_ERROR_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = text.as_bytes().get(..end).unwrap_or_default();
     let mut payload = Vec::with_capacity(STRING_PREFIX.len() + 4 + text.len());
     payload.extend_from_slice(&STRING_PREFIX);
     payload.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());

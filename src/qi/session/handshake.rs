@@ -117,6 +117,13 @@ impl From<io::Error> for HandshakeError {
 /// would go on endlessly (section 9).
 const MAX_ATTEMPTS: u32 = 5;
 
+/// What the error of a peer from before authentication begins with (section 20).
+const UNKNOWN_SERVICE: &str = "can't find service";
+
+/// How long such a peer may take to tell its capabilities: it does so as soon as it reads, so this
+/// is for a slow network.
+const CAPABILITIES_GRACE: Duration = Duration::from_secs(2);
+
 /// Authenticates as the side that opened the connection.
 ///
 /// # Errors
@@ -199,35 +206,54 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Handshake<'_, IO> {
         self.framed.send(&call).await?;
         loop {
             let message = self.framed.receive().await?;
-            match message.kind {
-                Kind::Reply | Kind::Error | Kind::Canceled if message.id == id => {
-                    return Ok(message);
-                }
-                Kind::Capability => {
-                    let map = AuthMap::decode(&message.payload, &self.options.limits)?;
-                    self.remote.learn(&map);
-                    self.told_capabilities = true;
-                }
-                Kind::Call => {
-                    let answer = message.answer(Kind::Error, error_payload(UNHANDLED_CALL));
-                    self.framed.send(&answer).await?;
-                }
-                _ => {}
+            let is_answer = matches!(message.kind, Kind::Reply | Kind::Error | Kind::Canceled);
+            if is_answer && message.id == id {
+                return Ok(message);
             }
+            self.aside(&message).await?;
         }
     }
 
-    /// A peer from before authentication answers it with an error, after it told its capabilities
-    /// by itself, and wants to be told ours (section 20).
+    /// A peer from before authentication answers it with an error, tells its capabilities by
+    /// itself, and wants to be told ours (section 20). Any other means what it says.
     async fn refused(&mut self, answer: &Message) -> Result<(), HandshakeError> {
+        let text = error_text(&answer.payload);
+        if !self.told_capabilities && text.starts_with(UNKNOWN_SERVICE) {
+            // The capabilities may come after the error. A peer that closes instead means it.
+            let _ = timeout(CAPABILITIES_GRACE, self.until_told()).await;
+        }
         if !self.told_capabilities {
-            let text = error_text(&answer.payload);
             return Err(HandshakeError::Refused { text });
         }
         let id = self.framed.next_id();
         let payload: Bytes = AuthMap::of(self.options.capabilities).encode()?;
         let message = Message::new(Kind::Capability, id, Address::default(), payload);
         Ok(self.framed.send(&message).await?)
+    }
+
+    async fn until_told(&mut self) -> Result<(), HandshakeError> {
+        while !self.told_capabilities {
+            let message = self.framed.receive().await?;
+            self.aside(&message).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a message that is not the answer we wait for.
+    async fn aside(&mut self, message: &Message) -> Result<(), HandshakeError> {
+        match message.kind {
+            Kind::Capability => {
+                let map = AuthMap::decode(&message.payload, &self.options.limits)?;
+                self.remote.learn(&map);
+                self.told_capabilities = true;
+            }
+            Kind::Call => {
+                let answer = message.answer(Kind::Error, error_payload(UNHANDLED_CALL));
+                self.framed.send(&answer).await?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn authenticated(&self, new_token: Option<String>) -> Authenticated {

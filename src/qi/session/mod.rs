@@ -44,6 +44,7 @@ pub mod signal;
 
 mod batch;
 mod driver;
+mod id_map;
 mod pool;
 mod state;
 

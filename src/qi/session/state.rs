@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
     mem,
     sync::Arc,
     task::{Poll, Waker},
@@ -13,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::{
     CallError, Capabilities, CloseReason, ConnectionLimits, EventSink, SendError, batch::Batch,
+    id_map::IdMap,
 };
 use crate::qi::wire::{Address, Flags, HEADER_BYTES, Kind, Message, MessageId};
 
@@ -44,7 +44,7 @@ pub(super) struct State {
     limits: ConnectionLimits,
     cancelable: bool,
     next_id: u32,
-    pending: HashMap<MessageId, Pending, BuildHasherDefault<IdHasher>>,
+    pending: IdMap<Pending>,
     routes: HashMap<Address, SmallVec<[Route; 1]>>,
     next_route: u64,
     queue: Batch,
@@ -135,7 +135,7 @@ impl State {
             limits,
             cancelable: shared.remote_cancelable_calls,
             next_id: next_id.0,
-            pending: HashMap::default(),
+            pending: IdMap::default(),
             routes: HashMap::new(),
             next_route: 0,
             queue: Batch::default(),
@@ -436,28 +436,6 @@ impl State {
                 return id;
             }
         }
-    }
-}
-
-/// Spreads message ids over the whole hash. They are counted by us, so no peer can make them
-/// collide.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32((*byte).into());
-        }
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        // 2^64 divided by the golden ratio: neighbours end up far apart.
-        self.0 = (self.0.rotate_left(32) ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 

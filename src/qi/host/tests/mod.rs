@@ -1,6 +1,7 @@
 //! The host as its clients see it, byte by byte.
 
 mod calls;
+mod doors;
 mod recorded;
 mod rich;
 mod scripted;

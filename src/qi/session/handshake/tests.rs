@@ -170,6 +170,33 @@ async fn a_refusing_state_is_final() {
     assert_eq!(calls, 1);
 }
 
+/// Seen with robots of NAOqi 2.1 under load: their error came before their capabilities.
+#[tokio::test(start_paused = true)]
+async fn old_peers_may_tell_their_capabilities_late() {
+    for is_told in [true, false] {
+        let (mut us, mut peer) = pair();
+        let script = async {
+            let call = peer.receive().await.unwrap();
+            let text = "can't find service, address: {0.0.8, id:2}";
+            let error = call.answer(Kind::Error, error_payload(text));
+            peer.send(&error).await.unwrap();
+            if is_told {
+                let payload = AuthMap::of(ALL).encode().unwrap();
+                let address = Address::default();
+                let told = Message::new(Kind::Capability, call.id, address, payload);
+                peer.send(&told).await.unwrap();
+                assert_eq!(peer.receive().await.unwrap().kind, Kind::Capability);
+            }
+        };
+        let options = HandshakeOptions::default();
+        let (result, ()) = tokio::join!(authenticate(&mut us, &options), script);
+        match result {
+            Ok(done) => assert!(is_told && done.shared == ALL),
+            Err(error) => assert!(!is_told && matches!(error, HandshakeError::Refused { .. })),
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_given_up() {
     let (mut us, _peer) = pair();

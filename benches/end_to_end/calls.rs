@@ -74,11 +74,11 @@ pub(crate) async fn compare(targets: &Targets, lengths: &Lengths) {
 }
 
 /// One way alone, for a profiler.
-pub(crate) async fn profile(targets: &Targets, case: &str, length: Duration) {
+pub(crate) async fn profile(targets: &Targets, case: &str, tasks: usize, length: Duration) {
     let cost = match case {
-        "grpc" => grpc(&targets.plain, Call::Echo, CONCURRENCY, length).await,
-        "qi" => qi(&targets.robot, Call::Echo, CONCURRENCY, length).await,
-        "gateway" => grpc(&targets.gateway, Call::Echo, CONCURRENCY, length).await,
+        "grpc" => grpc(&targets.plain, Call::Echo, tasks, length).await,
+        "qi" => qi(&targets.robot, Call::Echo, tasks, length).await,
+        "gateway" => grpc(&targets.gateway, Call::Echo, tasks, length).await,
         other => {
             println!("{other} is none of grpc, qi, gateway, fan");
             return;

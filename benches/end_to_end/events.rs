@@ -43,12 +43,7 @@ pub(crate) async fn report(robot: &Robot, gateway: &Channel, length: Duration) {
     }
 }
 
-/// The many streams alone, for a profiler.
-pub(crate) async fn profile(robot: &Robot, gateway: &Channel, length: Duration) {
-    run(robot, gateway, 100, length).await;
-}
-
-async fn run(robot: &Robot, gateway: &Channel, streams: usize, length: Duration) {
+pub(crate) async fn run(robot: &Robot, gateway: &Channel, streams: usize, length: Duration) {
     let epoch = Instant::now();
     let mut readers = JoinSet::new();
     for _ in 0..streams {

@@ -13,7 +13,7 @@
 //!
 //! `cargo bench --bench end_to_end` takes about a minute; without `--bench`, as under `cargo test`,
 //! everything runs once for a moment. `-- --only CASE` runs one of `grpc`, `qi`, `gateway`, `fan`
-//! alone, for a profiler.
+//! alone, for a profiler, with `--tasks N` calls at a time or that many streams.
 
 #![allow(
     clippy::expect_used,
@@ -59,7 +59,16 @@ impl Lengths {
         measure: Duration::from_millis(30),
         events: Duration::from_millis(100),
     };
-    const PROFILE: Duration = Duration::from_secs(15);
+}
+
+/// One case alone.
+struct Profile {
+    case: String,
+    tasks: usize,
+}
+
+impl Profile {
+    const LENGTH: Duration = Duration::from_secs(15);
 }
 
 fn main() {
@@ -69,16 +78,21 @@ fn main() {
         true => Lengths::FULL,
         false => Lengths::SHORT,
     };
-    let only = arguments.iter().skip_while(|a| *a != "--only").nth(1);
+    let value = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1);
+    let tasks = value("--tasks").and_then(|text| text.parse().ok());
+    let only = value("--only").map(|case| Profile {
+        case: case.clone(),
+        tasks: tasks.unwrap_or(load::CONCURRENCY),
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(run(&lengths, only.map(String::as_str)));
+    runtime.block_on(run(&lengths, only.as_ref()));
     runtime.shutdown_background();
 }
 
-async fn run(lengths: &Lengths, only: Option<&str>) {
+async fn run(lengths: &Lengths, only: Option<&Profile>) {
     // Ends every server when the benchmark does.
     let mut servers = JoinSet::new();
     let robot = robot::Robot::start().await;
@@ -91,8 +105,12 @@ async fn run(lengths: &Lengths, only: Option<&str>) {
     };
     targets.wait_ready().await;
     match only {
-        Some("fan") => events::profile(&robot, &gateway, Lengths::PROFILE).await,
-        Some(case) => calls::profile(&targets, case, Lengths::PROFILE).await,
+        Some(Profile { case, tasks }) if case == "fan" => {
+            events::run(&robot, &gateway, *tasks, Profile::LENGTH).await;
+        }
+        Some(Profile { case, tasks }) => {
+            calls::profile(&targets, case, *tasks, Profile::LENGTH).await;
+        }
         None => {
             calls::compare(&targets, lengths).await;
             events::report(&robot, &gateway, lengths.events).await;

@@ -16,11 +16,7 @@ use tokio::{
 use tonic::{body::Body, service::Routes};
 use tower::Service as TowerService;
 
-use super::{
-    deadline::deadline,
-    status::GatewayError,
-    streaming, unary,
-};
+use super::{deadline::deadline, status::GatewayError, streaming, unary};
 use crate::{
     bridge::{Route, service::ValueFormat, supervisor::State},
     schema::MethodKind,

@@ -12,16 +12,19 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`robot`] | the handle: what a gateway holds of a robot |
-//! | [`supervisor`] | keeps the session, the catalogue and the links up |
+//! | [`supervisor`] | keeps the session and the catalogue up |
+//! | `links`, `backoff` | keep each service linked; pauses between attempts |
 //! | [`catalogue`] | what can be called now: services, routes, descriptors |
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
 //! | [`objects`] | objects that methods returned, with their leases |
 //! | [`error`] | why a call or subscription failed |
 
+mod backoff;
 pub mod catalogue;
 pub mod error;
 pub mod events;
+mod links;
 pub mod objects;
 pub mod robot;
 #[cfg(test)]

@@ -8,25 +8,26 @@
 //!    └────────────────────────────────────────────────────────────────────────┘◀─────┘
 //! ```
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
-use super::{Catalogue, RobotConfig, Service, events::End, objects::ObjectTable, service::Link};
+use super::{
+    Catalogue, RobotConfig, Service,
+    backoff::Backoff,
+    events::End,
+    links::{LinkEvent, Links, MAX_LINKS},
+    objects::ObjectTable,
+    service::Link,
+};
 use crate::{
     qi::{
-        session::{CallError, DirectoryChange, RemoteObject, ServiceError, ServiceInfo, Session},
+        session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
     },
@@ -48,13 +49,6 @@ pub(crate) struct Supervisor {
     state: watch::Sender<State>,
     /// Every service that was ever met, by name.
     known: BTreeMap<String, Arc<Service>>,
-}
-
-/// What the task of a service tells its supervisor.
-enum LinkEvent {
-    Up(ServiceId, String, RemoteObject),
-    Failed(ServiceId, String),
-    Down(ServiceId, String),
 }
 
 /// Why the services of a robot are not known.
@@ -82,16 +76,20 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// in under a second.
 const START_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long one attempt to link a service may take, longer than all ways of reaching it together.
-const LINK_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// How many messages of the tasks of services may wait; they wait when it is full.
 const LINK_EVENTS: usize = 64;
 
-/// How many services are linked at a time, and how many are remembered. Beyond it those that are
-/// away are forgotten, or a robot on which services with ever new names come and go would fill the
-/// memory. A NAO has 114.
-const MAX_KNOWN_SERVICES: usize = 4096;
+/// How many services are remembered. Beyond it those that are away are forgotten, or a robot on
+/// which services with ever new names come and go would fill the memory. As many as are linked.
+const MAX_KNOWN_SERVICES: usize = MAX_LINKS;
+
+/// How many methods, signals and properties are known altogether; each costs some KiB of
+/// descriptors and plans. A NAO has about 5,000.
+const MAX_KNOWN_MEMBERS: usize = 32_768;
+
+fn members(meta: &MetaObject) -> usize {
+    meta.methods.len() + meta.signals.len() + meta.properties.len()
+}
 
 impl Supervisor {
     pub(crate) fn new(
@@ -218,6 +216,14 @@ impl Supervisor {
             return true;
         }
         let meta = Arc::clone(object.meta());
+        if !self.has_room_for(&name, &meta) {
+            warn!(
+                service = name,
+                limit = MAX_KNOWN_MEMBERS,
+                "too many members, the service is left out"
+            );
+            return false;
+        }
         let packages = schema::packages(self.known.keys().chain([&name]).map(String::as_str));
         let Some(package) = packages.get(&name) else {
             return false;
@@ -229,6 +235,12 @@ impl Supervisor {
         }
         self.rename_neighbours(&packages);
         true
+    }
+
+    fn has_room_for(&self, name: &str, meta: &MetaObject) -> bool {
+        let others = self.known.values().filter(|other| other.name() != name);
+        let known: usize = others.map(|other| members(other.meta())).sum();
+        known + members(meta) <= MAX_KNOWN_MEMBERS
     }
 
     /// A name that sorts before another of the same package takes it over (the only thing that
@@ -293,11 +305,14 @@ impl Supervisor {
 
     fn publish(&mut self, connected: bool) {
         if self.known.len() > MAX_KNOWN_SERVICES {
-            let away = |_: &String, service: &mut Arc<Service>| !service.is_available();
-            for (_, forgotten) in self.known.extract_if(.., away) {
-                // It would not be found again by the streams that wait for it.
-                forgotten.retire(End::Disconnected);
-            }
+            self.known.retain(|_, service| {
+                let kept = service.is_available();
+                if !kept {
+                    // It would not be found again by the streams that wait for it.
+                    service.retire(End::Disconnected);
+                }
+                kept
+            });
         }
         let catalogue = Arc::new(Catalogue::new(self.known.values().cloned()));
         self.state.send_replace(State {
@@ -314,218 +329,5 @@ impl Supervisor {
             seconds = started.elapsed().as_secs_f32(),
             "ready"
         );
-    }
-}
-
-/// The tasks that keep the services of one session linked. Dropping it ends them.
-struct Links {
-    session: Session,
-    config: Arc<RobotConfig>,
-    events: mpsc::Sender<LinkEvent>,
-    tasks: HashMap<ServiceId, LinkTask>,
-}
-
-struct LinkTask {
-    name: String,
-    reported: bool,
-    handle: JoinHandle<()>,
-}
-
-impl Drop for LinkTask {
-    fn drop(&mut self) {
-        self.handle.abort();
-    }
-}
-
-impl Links {
-    fn new(session: Session, config: Arc<RobotConfig>, events: mpsc::Sender<LinkEvent>) -> Self {
-        Self {
-            session,
-            config,
-            events,
-            tasks: HashMap::new(),
-        }
-    }
-
-    /// Makes the services be those of a listing; gives those that are gone.
-    fn replace(&mut self, services: Vec<ServiceInfo>) -> Vec<(ServiceId, String)> {
-        let listed: HashMap<_, _> = services
-            .into_iter()
-            .map(|info| (info.service_id, info))
-            .collect();
-        let gone = self
-            .tasks
-            .extract_if(|id, _| !listed.contains_key(id))
-            .map(|(id, task)| (id, task.name.clone()))
-            .collect();
-        for (id, info) in listed {
-            let name = info.name.clone();
-            self.add(id, name, Some(info));
-        }
-        gone
-    }
-
-    fn add(&mut self, id: ServiceId, name: String, info: Option<ServiceInfo>) {
-        let Self {
-            session,
-            config,
-            events,
-            tasks,
-        } = self;
-        if tasks.len() >= MAX_KNOWN_SERVICES && !tasks.contains_key(&id) {
-            warn!(
-                service = name,
-                limit = MAX_KNOWN_SERVICES,
-                "too many services, this one is left out"
-            );
-            return;
-        }
-        tasks.entry(id).or_insert_with(|| {
-            let keeper = Keeper {
-                session: session.clone(),
-                config: Arc::clone(config),
-                events: events.clone(),
-                id,
-                name: name.clone(),
-            };
-            LinkTask {
-                name,
-                reported: false,
-                handle: tokio::spawn(keeper.run(info).in_current_span()),
-            }
-        });
-    }
-
-    fn remove(&mut self, id: ServiceId) -> bool {
-        self.tasks.remove(&id).is_some()
-    }
-
-    /// Notes that a service was heard of; false if it was removed in the meantime.
-    fn reported(&mut self, id: ServiceId) -> bool {
-        self.tasks
-            .get_mut(&id)
-            .map(|task| task.reported = true)
-            .is_some()
-    }
-
-    fn all_reported(&self) -> bool {
-        self.tasks.values().all(|task| task.reported)
-    }
-}
-
-/// Keeps one service linked.
-struct Keeper {
-    session: Session,
-    config: Arc<RobotConfig>,
-    events: mpsc::Sender<LinkEvent>,
-    id: ServiceId,
-    name: String,
-}
-
-impl Keeper {
-    async fn run(self, mut info: Option<ServiceInfo>) {
-        let mut backoff = Backoff::new(self.config.backoff);
-        let mut reported = None;
-        loop {
-            match timeout(LINK_TIMEOUT, self.object(info.take())).await {
-                Ok(Ok(object)) => {
-                    reported = None;
-                    let since = Instant::now();
-                    let connection = object.connection().clone();
-                    self.tell(LinkEvent::Up(self.id, self.name.clone(), object))
-                        .await;
-                    connection.closed().await;
-                    self.tell(LinkEvent::Down(self.id, self.name.clone())).await;
-                    // A service that hangs up at once is not hammered.
-                    if since.elapsed() > self.config.backoff.1 {
-                        backoff.reset();
-                    }
-                }
-                failed => {
-                    let why = match failed {
-                        Ok(Err(error)) => error.to_string(),
-                        _ => format!("no answer within {LINK_TIMEOUT:?}"),
-                    };
-                    self.tell(LinkEvent::Failed(self.id, self.name.clone()))
-                        .await;
-                    // Once a reason, as for the robot.
-                    if reported.as_ref() != Some(&why) {
-                        warn!(
-                            service = self.name,
-                            error = why,
-                            "the service cannot be reached, trying on"
-                        );
-                        reported = Some(why);
-                    }
-                }
-            }
-            backoff.pause().await;
-        }
-    }
-
-    async fn object(&self, info: Option<ServiceInfo>) -> Result<RemoteObject, ServiceError> {
-        match info {
-            Some(info) => self.session.object(&info).await,
-            None => self.session.service(&self.name).await,
-        }
-    }
-
-    async fn tell(&self, event: LinkEvent) {
-        // Fails only when the supervisor is gone, and this task is about to be.
-        let _ = self.events.send(event).await;
-    }
-}
-
-/// Pauses that double, each drawn at random from its upper half.
-struct Backoff {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
-}
-
-impl Backoff {
-    const fn new((first, longest): (Duration, Duration)) -> Self {
-        Self {
-            first,
-            longest,
-            next: first,
-        }
-    }
-
-    const fn reset(&mut self) {
-        self.next = self.first;
-    }
-
-    /// Starts anew after a connection that lasted longer than the pause that is due, so that a
-    /// robot that accepts and hangs up at once is not hammered, and one that restarts twice in a
-    /// minute is not waited for.
-    fn lasted(&mut self, time: Duration) {
-        if time > self.next {
-            self.reset();
-        }
-    }
-
-    async fn pause(&mut self) {
-        let pause = self.next.mul_f64(rand::random_range(0.5..=1.0));
-        self.next = (self.next * 2).min(self.longest);
-        tokio::time::sleep(pause).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn only_a_connection_that_lasted_starts_the_pauses_anew() {
-        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
-        let mut backoff = Backoff::new((first, longest));
-        for _ in 0..10 {
-            backoff.pause().await;
-        }
-        backoff.lasted(Duration::from_millis(900));
-        assert_eq!(backoff.next, longest);
-        backoff.lasted(Duration::from_millis(1100));
-        assert_eq!(backoff.next, first);
     }
 }

@@ -3,13 +3,16 @@
 use std::{
     convert::Infallible,
     future::{Future, ready},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 use tonic::{body::Body, service::Routes};
 use tower::Service as TowerService;
 
@@ -85,28 +88,32 @@ impl TowerService<Request<Body>> for Router {
             body,
             max_request_bytes: self.shared.max_request_bytes,
         };
-        Box::pin(async move { Ok(handle(incoming).await) })
+        Box::pin(handle(incoming))
     }
 }
 
-async fn handle(incoming: Incoming) -> Response<Body> {
+/// What is awaited here is pinned once and not moved any more: a future that is moved takes its
+/// room twice, and the whole is allocated for every call.
+async fn handle(incoming: Incoming) -> Result<Response<Body>, Infallible> {
     let route = incoming.route.clone();
     let deadline = incoming.deadline;
-    let answer = async {
-        match incoming.route.method.schema().kind {
-            MethodKind::Call | MethodKind::GetProperty | MethodKind::SetProperty => {
-                unary::handle(incoming).await
-            }
-            MethodKind::Subscribe | MethodKind::WatchProperty => streaming::handle(incoming).await,
-        }
-    };
+    let mut answer = pin!(answer(incoming));
     let answered = match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, answer)
+        Some(deadline) => timeout_at(deadline, answer.as_mut())
             .await
             .unwrap_or(Err(GatewayError::Deadline)),
         None => answer.await,
     };
-    answered.unwrap_or_else(|error| error.status(&route).into_http())
+    Ok(answered.unwrap_or_else(|error| error.status(&route).into_http()))
+}
+
+async fn answer(incoming: Incoming) -> Result<Response<Body>, GatewayError> {
+    match incoming.route.method.schema().kind {
+        MethodKind::Call | MethodKind::GetProperty | MethodKind::SetProperty => {
+            unary::handle(incoming).await
+        }
+        MethodKind::Subscribe | MethodKind::WatchProperty => streaming::handle(incoming).await,
+    }
 }
 
 /// What a request gets that is none of gRPC: an answer of HTTP alone, as gRPC's HTTP/2 protocol

@@ -37,6 +37,10 @@ const INFO_FIELD: u32 = 1000;
 /// a frame of their own. Below it, copying them is cheaper than two more frames.
 const SHARE_BYTES: usize = 8 * 1024;
 
+/// From this size on, in bytes, a frame is sent before more events are added to it: what is in a
+/// frame can no longer be dropped for a reader that is slow.
+const GATHER_BYTES: usize = 4 * 1024;
+
 pub(crate) async fn handle(incoming: Incoming) -> Result<Response<Body>, GatewayError> {
     let Incoming {
         route,
@@ -135,6 +139,24 @@ struct EventBody {
 }
 
 impl EventBody {
+    /// An event with those that wait behind it, as one frame. A stream that is behind catches up
+    /// with fewer frames, and h2 clients close connections that bring them many tiny ones.
+    fn gather(&mut self, delivery: Delivery, cx: &mut Context<'_>) -> Bytes {
+        let (first, mut rest) = frames(delivery);
+        let mut gathered = BytesMut::from(first);
+        while rest.is_none()
+            && gathered.len() < GATHER_BYTES
+            // The end of the queue is told again.
+            && let Poll::Ready(Ok(next)) = self.pace.poll_next(self.subscription.queue(), cx)
+        {
+            let (next, next_rest) = frames(next);
+            gathered.extend_from_slice(&next);
+            rest = next_rest;
+        }
+        self.frames.extend(rest.into_iter().flatten());
+        gathered.freeze()
+    }
+
     fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.ended = true;
         let trailers = message::status_trailers(status);
@@ -166,9 +188,7 @@ impl HttpBody for EventBody {
         match this.pace.poll_next(this.subscription.queue(), cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(delivery)) => {
-                let (first, rest) = frames(delivery);
-                this.frames.extend(rest.into_iter().flatten());
-                Poll::Ready(Some(Ok(Frame::data(first))))
+                Poll::Ready(Some(Ok(Frame::data(this.gather(delivery, cx)))))
             }
             Poll::Ready(Err(end)) => {
                 let status = GatewayError::Ended(end).status(&this.route);

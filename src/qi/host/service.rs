@@ -118,7 +118,8 @@ impl Service {
             }
             None => {
                 let run = run_call(call, Arc::clone(&self.threads), self.ended.clone());
-                spawn_until(self.ended.clone(), run);
+                // Ends with `ended`, as every call does.
+                tokio::spawn(run);
             }
         }
     }
@@ -199,11 +200,11 @@ async fn run_in_order(
     }
 }
 
-/// Runs a call, until its object may go on with the next one.
+/// Runs a call, until its object may go on with the next one or is no more.
 async fn run_call(call: Call, threads: Arc<Semaphore>, ended: CancellationToken) {
     let token = call.token();
-    if token.is_cancelled() && !ended.is_cancelled() {
-        return call.canceled();
+    if token.is_cancelled() {
+        return cancel(call, &ended);
     }
     let Some((call, arguments)) = call.arguments() else {
         return;
@@ -211,7 +212,8 @@ async fn run_call(call: Call, threads: Arc<Semaphore>, ended: CancellationToken)
     match call.method().handler.start(arguments) {
         Started::Future(future) => await_result(call, future, ended).await,
         Started::Deferred(future) => {
-            spawn_until(ended.clone(), await_result(call, future, ended));
+            // Ends with `ended`, whose child the call's token is.
+            tokio::spawn(await_result(call, future, ended));
         }
         Started::Blocking(block) => {
             let thread = tokio::select! {
@@ -226,7 +228,11 @@ async fn run_call(call: Call, threads: Arc<Semaphore>, ended: CancellationToken)
                 drop(thread);
                 result
             });
-            call.finish(result.await);
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => {}
+                result = result => call.finish(result),
+            }
         }
     }
 }
@@ -269,15 +275,4 @@ fn cancel(call: Call, ended: &CancellationToken) {
     if !ended.is_cancelled() {
         call.canceled();
     }
-}
-
-/// Runs a task of a service, which ends with it.
-fn spawn_until(ended: CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(async move {
-        tokio::select! {
-            biased;
-            () = ended.cancelled() => {}
-            () = task => {}
-        }
-    });
 }

@@ -64,7 +64,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     }
     let count = schemas.len();
-    eprintln!("{count} services, written to {}", arguments.out.display());
+    eprintln!("services: {count}, written to {}", arguments.out.display());
     Ok(())
 }
 

@@ -68,8 +68,8 @@ impl Setting {
         let text = fs::read(self.path(from)).unwrap();
         let mut json: Value = serde_json::from_slice(&text).unwrap();
         let services = json["services"].as_array_mut().unwrap();
-        let foo = services.iter_mut().find(|it| it["name"] == "foo").unwrap();
-        change(foo);
+        let mut services = services.iter_mut();
+        change(services.find(|it| it["name"] == "foo").unwrap());
         fs::write(self.path(to), json.to_string()).unwrap();
     }
 }
@@ -313,7 +313,7 @@ async fn a_service_that_cannot_be_reached_is_named() {
     let told = setting.run("snapshot", "robot.json", &[]).await;
     assert_eq!(told.status.code(), Some(1), "{told:#?}");
     assert!(
-        told.stderr.contains("service Lost cannot be reached"),
+        told.stderr.contains("service \"Lost\" cannot be reached"),
         "{told:#?}"
     );
     assert!(!setting.path("robot.json").exists());
@@ -322,7 +322,7 @@ async fn a_service_that_cannot_be_reached_is_named() {
         .run("snapshot", "robot.json", &["--skip-unreachable"])
         .await;
     assert!(
-        told.stderr.contains("service Lost cannot be reached"),
+        told.stderr.contains("service \"Lost\" cannot be reached"),
         "{told:#?}"
     );
     told.success();

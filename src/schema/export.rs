@@ -59,6 +59,39 @@ breaking:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        qi::value::MetaObject,
+        schema::{SchemaOptions, snapshot::Snapshot},
+    };
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let names = [
+            "../../up",
+            "/root",
+            "..",
+            "",
+            "a/../../b",
+            "C:\\x",
+            "\u{0}",
+            "gateway",
+        ];
+        let services = names.map(|name| (name.to_owned(), MetaObject::default()));
+        let schemas = Snapshot::new(services, []).schemas(&SchemaOptions::default());
+        let files = proto_files(&schemas).unwrap();
+        assert_eq!(files.len(), names.len() + proto::SOURCES.len());
+        for path in files.keys() {
+            let parts: Vec<_> = path.split('/').collect();
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            assert!(matches!(parts[..], ["qi", _, "v1", _]), "{path}");
+            assert!(
+                parts[1].chars().all(plain) && !parts[1].is_empty(),
+                "{path}"
+            );
+            let name = parts[3].strip_suffix(".proto").unwrap();
+            assert!(name.chars().all(plain) && !name.is_empty(), "{path}");
+        }
+    }
 
     #[test]
     fn the_whole_static_api_is_there_as_text() {

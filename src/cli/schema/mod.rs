@@ -17,7 +17,10 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use crate::{
     bridge::introspect::{IntrospectError, IntrospectOptions, Introspection, introspect},
-    qi::session::{Endpoint, EndpointError},
+    qi::{
+        session::{Endpoint, EndpointError},
+        value::codec::RefusedMember,
+    },
     schema::{
         ServiceSchema,
         snapshot::{Snapshot, SnapshotError, SnapshotLimits},
@@ -158,10 +161,13 @@ async fn ask(url: &Endpoint, selection: &Selection) -> Result<Snapshot, SourceEr
         refused,
     } = introspect(url, options).await?;
     for (service, member) in refused {
-        eprintln!("warning: service {service}: left out: {member}");
+        let RefusedMember {
+            kind, name, source, ..
+        } = member;
+        eprintln!("warning: service {service:?}: left out: {kind} {name:?}: {source}");
     }
     for (service, error) in &unreachable {
-        eprintln!("warning: service {service} cannot be reached: {error}");
+        eprintln!("warning: service {service:?} cannot be reached: {error}");
     }
     if unreachable.is_empty() || selection.skip_unreachable {
         Ok(snapshot)
@@ -193,7 +199,7 @@ fn read_file(file: &Path) -> Result<Snapshot, SourceError> {
 fn tell_left_out(schemas: &[ServiceSchema]) {
     for schema in schemas {
         for finding in schema.findings.iter().filter(|finding| finding.left_out()) {
-            eprintln!("warning: service {}: {finding}", schema.qi_name);
+            eprintln!("warning: service {:?}: {finding}", schema.qi_name);
         }
     }
 }

@@ -124,6 +124,9 @@ pub async fn introspect(
         let answer = answer.unwrap_or(Err(UnreachableError::TimedOut { limit }));
         (info.name.clone(), answer)
     });
+    // The closures over borrowed services must not live on in the stream, or the compiler cannot tell
+    // that this function may run in a task.
+    let answers: Vec<_> = answers.collect();
     let answers: Vec<_> = stream::iter(answers)
         .buffer_unordered(AT_A_TIME)
         .collect()
@@ -159,4 +162,20 @@ async fn ask(
     let fetched = RemoteObject::fetch(&connection, info.service_id, ObjectId::MAIN).await?;
     let (object, refused) = fetched;
     Ok((MetaObject::clone(object.meta()), refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_robot_that_is_not_there_is_an_error_in_a_task_too() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let url: Endpoint = format!("tcp://{address}").parse().unwrap();
+        let asking = async move { introspect(&url, IntrospectOptions::default()).await };
+        let asked = tokio::spawn(asking).await.unwrap();
+        assert!(matches!(asked, Err(IntrospectError::Connect(_))));
+    }
 }

@@ -53,4 +53,20 @@ pub mod proto {
     /// and custom options.
     pub const FILE_DESCRIPTOR_SET: &[u8] =
         include_bytes!(concat!(env!("OUT_DIR"), "/static_api.bin"));
+
+    /// The .proto files of the static API: the path by which others import each, and its text.
+    pub const SOURCES: [(&str, &str); 3] = [
+        (
+            "qi/gateway/v1/event.proto",
+            include_str!("../proto/qi/gateway/v1/event.proto"),
+        ),
+        (
+            "qi/gateway/v1/options.proto",
+            include_str!("../proto/qi/gateway/v1/options.proto"),
+        ),
+        (
+            "qi/gateway/v1/value.proto",
+            include_str!("../proto/qi/gateway/v1/value.proto"),
+        ),
+    ];
 }

@@ -18,12 +18,14 @@
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
 //! | [`objects`] | objects that methods returned, with their leases |
+//! | [`introspect`] | what all services say about themselves, asked once |
 //! | [`error`] | why a call or subscription failed |
 
 mod backoff;
 pub mod catalogue;
 pub mod error;
 pub mod events;
+pub mod introspect;
 mod links;
 pub mod objects;
 pub mod robot;

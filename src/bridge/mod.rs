@@ -7,6 +7,7 @@
 //!  Robot ──▶ Catalogue ──▶ Service ──▶ Method: plans
 //!                             │  └────▶ Hub: one registration at the robot, many streams
 //!                             └───────▶ link: the remote object, none while it is away
+//!  Dynamic ──name──▶ Service or held object ──▶ the same links and hubs
 //! ```
 //!
 //! | module | what |
@@ -17,9 +18,12 @@
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
 //! | [`objects`] | objects that methods returned, with their leases |
+//! | [`dynamic`] | members by name, with values of any type |
+//! | `borrowed` | objects that the gateway asked for itself |
 //! | [`error`] | why a call or subscription failed |
 
 pub mod catalogue;
+pub mod dynamic;
 pub mod error;
 pub mod events;
 pub mod objects;
@@ -27,7 +31,10 @@ pub mod robot;
 pub mod service;
 pub mod supervisor;
 
+mod borrowed;
+
 pub use catalogue::{Catalogue, Route};
+pub use dynamic::Dynamic;
 pub use error::BridgeError;
 pub use robot::{Robot, RobotConfig};
 pub use service::{Method, Service};

@@ -7,14 +7,22 @@
 use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 use tracing::{debug, warn};
 
+use super::{
+    dynamic::TargetError,
+    events::{End, Hubs},
+    service::Link,
+};
 use crate::{
     qi::{
         session::{Connection, RemoteObject},
         value::{
-            ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
+            MetaObject, ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
             codec::{EncodeContext, encode},
         },
         wire::{Limits, ObjectId, ServiceId, Writer},
@@ -31,19 +39,86 @@ pub struct ObjectTable {
 
 #[derive(Debug)]
 struct Entry {
-    object: RemoteObject,
+    object: Arc<HeldObject>,
+    /// When the lease ends, unless the object is in use then.
     expires: Instant,
+    /// How many calls and streams use the object now.
+    uses: usize,
 }
 
-impl Entry {
-    /// Tells the robot that the object is needed no more. Where that cannot be sent, the connection
-    /// is over and its objects with it.
-    fn release(&self) {
-        let _ = self.object.terminate();
+/// An object that a client holds.
+#[derive(Debug)]
+pub(crate) struct HeldObject {
+    meta: Arc<MetaObject>,
+    /// None once it was released.
+    link: watch::Sender<Option<Arc<Link>>>,
+    hubs: Arc<Hubs>,
+}
+
+impl HeldObject {
+    fn new(object: RemoteObject) -> Self {
+        Self {
+            meta: Arc::clone(object.meta()),
+            link: watch::Sender::new(Some(Arc::new(Link::new(object)))),
+            hubs: Arc::default(),
+        }
+    }
+
+    pub(crate) const fn meta(&self) -> &Arc<MetaObject> {
+        &self.meta
+    }
+
+    pub(crate) fn links(&self) -> watch::Receiver<Option<Arc<Link>>> {
+        self.link.subscribe()
+    }
+
+    pub(crate) const fn hubs(&self) -> &Arc<Hubs> {
+        &self.hubs
+    }
+
+    fn is_reachable(&self) -> bool {
+        let link = self.link.borrow();
+        link.as_ref()
+            .is_some_and(|link| !link.object().connection().is_closed())
+    }
+
+    /// Ends its streams and tells the robot that the object is needed no more. Where that cannot be
+    /// sent, the connection is over and its objects with it.
+    fn release(&self, end: End) {
+        let link = self.link.send_replace(None);
+        self.hubs.end(end);
+        if let Some(link) = link {
+            let _ = link.object().terminate();
+        }
     }
 }
 
-/// How many objects are held at most. The one whose lease would end first makes room: a NAO's
+/// Keeps an object while it is used. The lease begins anew when it is dropped.
+#[derive(Debug)]
+pub(crate) struct ObjectUse {
+    table: Arc<ObjectTable>,
+    id: String,
+    object: Arc<HeldObject>,
+}
+
+impl ObjectUse {
+    pub(crate) const fn object(&self) -> &Arc<HeldObject> {
+        &self.object
+    }
+}
+
+impl Drop for ObjectUse {
+    fn drop(&mut self) {
+        // Ids are never given again: it is the same object, or none.
+        if let Some(entry) = self.table.entries.lock().get_mut(&self.id) {
+            entry.uses = entry.uses.saturating_sub(1);
+            entry.expires = Instant::now() + self.table.lease;
+        }
+    }
+}
+
+/// How many objects are held at most. The one whose lease would end first makes room, of those that
+/// are not in use as long as there is one: a NAO's
 /// services hand out a few objects an hour, and each costs some KiB here.
 pub const MAX_OBJECTS: usize = 16_384;
 
@@ -83,14 +158,15 @@ impl ObjectTable {
     fn adopt(&self, object: RemoteObject) -> String {
         let id = new_id();
         let entry = Entry {
-            object,
+            object: Arc::new(HeldObject::new(object)),
             expires: Instant::now() + self.lease,
+            uses: 0,
         };
         let mut entries = self.entries.lock();
         let evicted = if entries.len() >= MAX_OBJECTS {
             let first = entries
                 .iter()
-                .min_by_key(|(_, entry)| entry.expires)
+                .min_by_key(|(_, entry)| (entry.uses > 0, entry.expires))
                 .map(|(id, _)| id.clone());
             first.and_then(|id| entries.remove(&id))
         } else {
@@ -103,9 +179,25 @@ impl ObjectTable {
                 limit = MAX_OBJECTS,
                 "too many objects are held, one is released early"
             );
-            evicted.release();
+            evicted.object.release(End::Released);
         }
         id
+    }
+
+    /// Uses an object until the guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::UnknownObject`].
+    pub(crate) fn hold(self: &Arc<Self>, id: &str) -> Result<ObjectUse, TargetError> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(id).ok_or_else(|| unknown(id))?;
+        entry.uses += 1;
+        Ok(ObjectUse {
+            table: Arc::clone(self),
+            id: id.to_owned(),
+            object: Arc::clone(&entry.object),
+        })
     }
 
     /// Releases objects whose lease is over, and forgets those whose connection is; never ends.
@@ -119,26 +211,33 @@ impl ObjectTable {
     }
 
     fn sweep(&self, now: Instant) {
+        let is_over =
+            |entry: &Entry| entry.uses == 0 && entry.expires <= now || !entry.object.is_reachable();
         let over: Vec<Entry> = self
             .entries
             .lock()
-            .extract_if(|_, entry| entry.expires <= now || entry.object.connection().is_closed())
+            .extract_if(|_, entry| is_over(entry))
             .map(|(_, entry)| entry)
             .collect();
         if !over.is_empty() {
             debug!(objects = over.len(), "released");
         }
         for entry in over {
-            entry.release();
+            entry.object.release(End::Released);
         }
     }
 
-    /// Releases everything.
+    /// Releases everything: the gateway shuts down.
     pub(crate) fn release_all(&self) {
-        for (_, entry) in std::mem::take(&mut *self.entries.lock()) {
-            entry.release();
+        let all = std::mem::take(&mut *self.entries.lock());
+        for (_, entry) in all {
+            entry.object.release(End::Shutdown);
         }
     }
+}
+
+fn unknown(id: &str) -> TargetError {
+    TargetError::UnknownObject { id: id.to_owned() }
 }
 
 /// Puts the objects of one reply or event into a table.

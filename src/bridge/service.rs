@@ -1,22 +1,24 @@
 //! One service of a robot: its methods and its link.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::debug;
 
 use super::{
     BridgeError,
-    events::{End, EventQueue, Policy, Subscription, hub::Hub},
+    events::{
+        End, EventQueue, HubKey, Hubs, Policy, Subscription,
+        source::{Opened, Opening, Source},
+    },
     objects::{NullObjects, ObjectTable},
 };
 use crate::{
     qi::{
         session::RemoteObject,
         value::MetaObject,
-        wire::{ActionId, Flags, Limits, ServiceId, Writer},
+        wire::{Flags, Limits, ServiceId, Writer},
     },
     schema::{MethodSchema, Request, ServiceSchema},
     transcode::{Holds, RequestContext, RequestError, RequestPlan, ResponseContext, ResponsePlan},
@@ -30,7 +32,7 @@ pub struct Service {
     meta: Arc<MetaObject>,
     methods: Vec<Arc<Method>>,
     link: watch::Sender<Option<Arc<Link>>>,
-    hubs: Mutex<HashMap<ActionId, Arc<Hub>>>,
+    hubs: Arc<Hubs>,
     objects: Arc<ObjectTable>,
     limits: Limits,
 }
@@ -51,7 +53,7 @@ pub struct Method {
 }
 
 /// How a client wants the values of its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ValueFormat {
     /// As the arm of `qi.gateway.v1.Value` that says it exactly.
     #[default]
@@ -109,7 +111,7 @@ impl Service {
             schema,
             meta,
             link: watch::Sender::new(None),
-            hubs: Mutex::default(),
+            hubs: Arc::default(),
             objects,
             limits,
         }
@@ -172,10 +174,11 @@ impl Service {
 
     /// Ends every stream: the service is replaced or the gateway shuts down.
     pub(crate) fn end_streams(&self, end: End) {
-        let hubs: Vec<_> = self.hubs.lock().drain().map(|(_, hub)| hub).collect();
-        for hub in hubs {
-            hub.end(end);
-        }
+        self.hubs.end(end);
+    }
+
+    pub(crate) const fn hubs(&self) -> &Arc<Hubs> {
+        &self.hubs
     }
 
     fn link(&self) -> Result<Arc<Link>, BridgeError> {
@@ -264,33 +267,17 @@ impl Service {
         } else {
             EventQueue::new(policy)
         });
-        let uid = method.schema.uid;
-        loop {
-            let hub = Arc::clone(
-                self.hubs
-                    .lock()
-                    .entry(uid)
-                    .or_insert_with(|| Hub::new(self, Arc::clone(method))),
-            );
-            if let Some(subscription) = hub.join(Arc::clone(&queue)) {
-                return Ok(subscription);
-            }
-            self.forget_hub(&hub);
-        }
-    }
-
-    pub(crate) fn forget_hub(&self, hub: &Arc<Hub>) {
-        let mut hubs = self.hubs.lock();
-        if hubs
-            .get(&hub.uid())
-            .is_some_and(|other| Arc::ptr_eq(other, hub))
-        {
-            hubs.remove(&hub.uid());
-        }
+        let source: Arc<dyn Source> = Arc::new(Generated {
+            links: self.links(),
+            service: Arc::downgrade(self),
+            method: Arc::clone(method),
+        });
+        let key = HubKey::Generated(method.schema.uid);
+        Ok(self.hubs.join(key, &queue, &source))
     }
 
     /// Transcodes the arguments of an event.
-    pub(crate) fn decode_event(
+    fn decode_event(
         &self,
         method: &Method,
         payload: &Bytes,
@@ -351,6 +338,42 @@ impl Service {
             );
         }
         Ok(())
+    }
+}
+
+/// A signal of the generated API.
+#[derive(Debug)]
+struct Generated {
+    links: watch::Receiver<Option<Arc<Link>>>,
+    service: Weak<Service>,
+    method: Arc<Method>,
+}
+
+impl Source for Generated {
+    fn object(&self) -> &str {
+        &self.method.schema.path
+    }
+
+    fn member(&self) -> &str {
+        &self.method.schema.qi_name
+    }
+
+    fn links(&self) -> watch::Receiver<Option<Arc<Link>>> {
+        self.links.clone()
+    }
+
+    fn open<'a>(&'a self, link: &'a Link) -> Opening<'a> {
+        let opened = Opened {
+            object: link.object.clone(),
+            signal: self.method.schema.uid,
+            _borrowed: None,
+        };
+        Box::pin(std::future::ready(Ok(opened)))
+    }
+
+    fn decode(&self, payload: &Bytes, flags: Flags, out: &mut Vec<u8>) -> Result<(), BridgeError> {
+        let service = self.service.upgrade().ok_or(BridgeError::Unavailable)?;
+        service.decode_event(&self.method, payload, flags, out)
     }
 }
 

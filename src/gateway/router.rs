@@ -107,7 +107,7 @@ async fn handle(incoming: Incoming) -> Response<Body> {
 }
 
 /// What the request metadata `qi-value-format` asks for.
-fn value_format(headers: &HeaderMap) -> ValueFormat {
+pub(crate) fn value_format(headers: &HeaderMap) -> ValueFormat {
     match headers.get("qi-value-format") {
         Some(format) if format == "json" => ValueFormat::Json,
         _ => ValueFormat::Exact,

@@ -19,23 +19,24 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, task::AbortHandle};
 use tracing::{debug, warn};
 
-use super::{End, EventQueue, Policy};
+use super::{
+    End, EventQueue, HubKey, Hubs, Policy,
+    source::{Opened, Source},
+};
 use crate::{
-    bridge::{
-        BridgeError,
-        service::{Link, Method, Service},
-    },
+    bridge::{BridgeError, service::Link},
     qi::{
-        session::EventSink,
-        wire::{ActionId, Flags},
+        session::{EventSink, RemoteSignal},
+        wire::Flags,
     },
 };
 
-/// The streams of one signal of a service.
+/// The streams of one signal of an object.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    service: Weak<Service>,
-    method: Arc<Method>,
+    key: HubKey,
+    owner: Weak<Hubs>,
+    source: Arc<dyn Source>,
     queues: Mutex<Queues>,
     registration: watch::Sender<Registration>,
 }
@@ -67,10 +68,11 @@ pub struct Subscription {
 }
 
 impl Hub {
-    pub(crate) fn new(service: &Arc<Service>, method: Arc<Method>) -> Arc<Self> {
+    pub(super) fn new(key: HubKey, owner: &Arc<Hubs>, source: Arc<dyn Source>) -> Arc<Self> {
         Arc::new(Self {
-            service: Arc::downgrade(service),
-            method,
+            key,
+            owner: Arc::downgrade(owner),
+            source,
             queues: Mutex::default(),
             registration: watch::Sender::new(Registration::Pending),
         })
@@ -120,13 +122,13 @@ impl Hub {
     }
 
     fn forget(self: &Arc<Self>) {
-        if let Some(service) = self.service.upgrade() {
-            service.forget_hub(self);
+        if let Some(owner) = self.owner.upgrade() {
+            owner.forget(self);
         }
     }
 
-    pub(crate) fn uid(&self) -> ActionId {
-        self.method.schema().uid
+    pub(super) const fn key(&self) -> HubKey {
+        self.key
     }
 
     fn disconnected(&self) {
@@ -136,16 +138,15 @@ impl Hub {
     }
 
     fn transcode(&self, payload: &Bytes, flags: Flags) -> Option<Bytes> {
-        let service = self.service.upgrade()?;
         let mut body = Vec::with_capacity(payload.len());
-        match service.decode_event(&self.method, payload, flags, &mut body) {
+        match self.source.decode(payload, flags, &mut body) {
             Ok(()) => Some(body.into()),
             Err(error) => {
                 let first = !std::mem::replace(&mut self.queues.lock().reported, true);
                 if first {
                     warn!(
-                        service = service.name(),
-                        signal = self.method.schema().qi_name,
+                        object = self.source.object(),
+                        signal = self.source.member(),
                         %error,
                         "events that are not what the robot declared are dropped"
                     );
@@ -172,24 +173,21 @@ impl EventSink for Hub {
 /// Keeps a hub registered at the robot, over disconnects, until it is aborted. Aborting drops the
 /// registration, which unregisters.
 async fn keep_registered(hub: Arc<Hub>) {
-    let Some(mut links) = hub.service.upgrade().map(|service| service.links()) else {
-        return;
-    };
+    let mut links = hub.source.links();
     loop {
         let link: Option<Arc<Link>> = links.borrow_and_update().clone();
         if let Some(link) = link {
             hub.registration.send_replace(Registration::Pending);
-            let sink: Arc<dyn EventSink> = hub.clone();
-            match link.object().subscribe(hub.uid(), sink).await {
-                Ok(registration) => {
+            match register(&hub, &link).await {
+                Ok((opened, registration)) => {
                     hub.registration.send_replace(Registration::Registered);
-                    link.object().connection().closed().await;
+                    opened.object.connection().closed().await;
                     drop(registration);
+                    drop(opened);
                     hub.disconnected();
-                    debug!(signal = hub.method.schema().qi_name, "registration lost");
+                    debug!(signal = hub.source.member(), "registration lost");
                 }
-                Err(error) => {
-                    let refused = BridgeError::from(error);
+                Err(refused) => {
                     if !refused.is_unavailable() {
                         hub.registration
                             .send_replace(Registration::Failed(Arc::new(refused)));
@@ -204,6 +202,14 @@ async fn keep_registered(hub: Arc<Hub>) {
             return hub.end(End::Changed);
         }
     }
+}
+
+/// Aborted at any time, the registration goes before the object that it is with.
+async fn register(hub: &Arc<Hub>, link: &Link) -> Result<(Opened, RemoteSignal), BridgeError> {
+    let opened = hub.source.open(link).await?;
+    let sink: Arc<dyn EventSink> = hub.clone();
+    let registration = opened.object.subscribe(opened.signal, sink).await?;
+    Ok((opened, registration))
 }
 
 impl Subscription {

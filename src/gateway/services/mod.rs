@@ -1,0 +1,12 @@
+//! The static API of the gateway itself, thin over the bridge.
+//!
+//! | module | service |
+//! | --- | --- |
+//! | `dynamic` | `DynamicService` |
+//! | `request` | what the requests of all of them have in common |
+//! | `stream` | events of the bridge as messages of a stream |
+
+pub(crate) mod dynamic;
+
+mod request;
+mod stream;

@@ -6,12 +6,15 @@ Prints `ready URL` once everything is registered. Ends with its standard input.
                several types; objects; `seen()` tells how Python saw the last argument
     Plain      a Python object without declared types, as tutorials write them
     Slow       methods that take time, some of which can be cancelled
+    Bells      gives out objects, and knows how many of them are alive
 """
 
 import argparse
+import gc
 import pprint
 import threading
 import time
+import weakref
 
 import qi
 
@@ -263,6 +266,72 @@ class Slow:
             self._changed.notify_all()
 
 
+class Bell:
+    """What `Bells.make` returns."""
+
+    def __init__(self, label):
+        self._label = label
+        self.rung = qi.Signal("(i)")
+        self.volume = qi.Property("i")
+        self.volume.setValue(5)
+
+    @method("name", "()", "s")
+    def name(self):
+        """The name that the bell was made with."""
+        return self._label
+
+
+@qi.multiThreaded()
+class Bells:
+    def __init__(self):
+        self._bells = weakref.WeakSet()
+
+    @method("make", "(s)", "o")
+    def make(self, label):
+        """A new bell."""
+        bell = Bell(label)
+        self._bells.add(bell)
+        return bell
+
+    @method("makeSlowly", "(sd)", "o")
+    def make_slowly(self, label, seconds):
+        """A new bell, after a while."""
+        time.sleep(seconds)
+        return self.make(label)
+
+    @method("ring", "(i)", "v")
+    def ring(self, times):
+        """Rings every bell that is alive."""
+        for bell in list(self._bells):
+            bell.rung(times)
+
+    @method("alive", "()", "i")
+    def alive(self):
+        """How many bells somebody still holds."""
+        gc.collect()
+        return len(self._bells)
+
+    @method("closest", "(m)", "s")
+    def closest_1_any(self, value):
+        """The overload for any value."""
+        return "any"
+
+    @method("closest", "(f)", "s")
+    def closest_2_float(self, value):
+        """The overload for a floating point number."""
+        return "float"
+
+    @method("closest", "(i)", "s")
+    def closest_3_integer(self, value):
+        """The overload for an integer."""
+        return "integer"
+
+    @method("closest", "(s)", "s")
+    def closest_4_text(self, value):
+        """The overload for a text."""
+        return "text"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--listen", default="tcp://127.0.0.1:0")
@@ -271,7 +340,7 @@ def main():
     qi.logging.setLevel(qi.logging.WARNING)
     session = qi.Session()
     session.listenStandalone(options.listen)
-    for service in (Typed(), Plain(), Slow()):
+    for service in (Typed(), Plain(), Slow(), Bells()):
         session.registerService(type(service).__name__, service)
     stdio.say("ready %s" % session.endpoints()[0])
     stdio.run_until_stdin_ends()

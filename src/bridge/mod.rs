@@ -13,7 +13,8 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`robot`] | the handle: what a gateway holds of a robot |
-//! | [`supervisor`] | keeps the session, the catalogue and the links up |
+//! | [`supervisor`] | keeps the session and the catalogue up |
+//! | `links`, `backoff` | keep each service linked; pauses between attempts |
 //! | [`catalogue`] | what can be called now: services, routes, descriptors |
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
@@ -22,12 +23,16 @@
 //! | `borrowed` | objects that the gateway asked for itself |
 //! | [`error`] | why a call or subscription failed |
 
+mod backoff;
 pub mod catalogue;
 pub mod dynamic;
 pub mod error;
 pub mod events;
+mod links;
 pub mod objects;
 pub mod robot;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod service;
 pub mod supervisor;
 

@@ -84,12 +84,13 @@ impl HeldObject {
 
     /// Ends its streams and tells the robot that the object is needed no more. Where that cannot be
     /// sent, the connection is over and its objects with it.
-    fn release(&self, end: End) {
-        let link = self.link.send_replace(None);
-        self.hubs.end(end);
-        if let Some(link) = link {
-            let _ = link.object().terminate();
-        }
+    /// Gives the way to it, if it was not released before.
+    fn release(&self, end: End) -> Option<Arc<Link>> {
+        // The reason comes first: a stream without a link would tell that the robot went away.
+        self.hubs.retire(end);
+        let link = self.link.send_replace(None)?;
+        let _ = link.object().terminate();
+        Some(link)
     }
 }
 
@@ -122,6 +123,10 @@ impl Drop for ObjectUse {
 /// services hand out a few objects an hour, and each costs some KiB here.
 pub const MAX_OBJECTS: usize = 16_384;
 
+/// How many objects of one message are held at most; more are released at once. No robot sends
+/// more than a few, and none shall be able to push out those of all clients with one message.
+const MAX_OBJECTS_PER_MESSAGE: usize = 1024;
+
 /// How often leases are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -147,16 +152,16 @@ impl ObjectTable {
         self.entries.lock().is_empty()
     }
 
-    /// Keeps what a reply or event brings through `connection`.
+    /// Takes what a reply or event brings through `connection`.
     pub(crate) const fn sink<'a>(&'a self, connection: &'a Connection) -> TableSink<'a> {
         TableSink {
             table: self,
             connection,
+            taken: Vec::new(),
         }
     }
 
-    fn adopt(&self, object: RemoteObject) -> String {
-        let id = new_id();
+    fn insert(&self, id: String, object: RemoteObject) {
         let entry = Entry {
             object: Arc::new(HeldObject::new(object)),
             expires: Instant::now() + self.lease,
@@ -172,7 +177,7 @@ impl ObjectTable {
         } else {
             None
         };
-        entries.insert(id.clone(), entry);
+        entries.insert(id, entry);
         drop(entries);
         if let Some(evicted) = evicted {
             warn!(
@@ -181,7 +186,6 @@ impl ObjectTable {
             );
             evicted.object.release(End::Released);
         }
-        id
     }
 
     /// Uses an object until the guard is dropped.
@@ -227,11 +231,18 @@ impl ObjectTable {
         }
     }
 
-    /// Releases everything: the gateway shuts down.
-    pub(crate) fn release_all(&self) {
-        let all = std::mem::take(&mut *self.entries.lock());
-        for (_, entry) in all {
-            entry.object.release(End::Shutdown);
+    /// Releases everything and closes the connections, once the robot was told.
+    pub(crate) async fn close(&self) {
+        let entries = std::mem::take(&mut *self.entries.lock());
+        let links: Vec<_> = entries
+            .into_values()
+            .filter_map(|entry| entry.object.release(End::Shutdown))
+            .collect();
+        for link in links {
+            let connection = link.object().connection();
+            connection.close();
+            // What is queued leaves before, for which the connection takes its time.
+            connection.closed().await;
         }
     }
 }
@@ -240,18 +251,44 @@ fn unknown(id: &str) -> TargetError {
     TargetError::UnknownObject { id: id.to_owned() }
 }
 
-/// Puts the objects of one reply or event into a table.
+/// Takes the objects of one reply or event, to put them into a table with [`Self::keep`]. Dropped
+/// before, it releases them: where a message fails to decode, no client learns their ids.
 #[derive(Debug)]
 pub(crate) struct TableSink<'a> {
     table: &'a ObjectTable,
     connection: &'a Connection,
+    taken: Vec<(String, RemoteObject)>,
+}
+
+impl TableSink<'_> {
+    /// The message is good: its objects are held from now on.
+    pub(crate) fn keep(mut self) {
+        for (id, object) in self.taken.drain(..) {
+            self.table.insert(id, object);
+        }
+    }
 }
 
 impl ObjectSink for TableSink<'_> {
     fn adopt(&mut self, object: ObjectReference) -> String {
         let connection = self.connection.clone();
         let object = RemoteObject::new(connection, object.service, object.object, object.meta);
-        self.table.adopt(object)
+        let id = new_id();
+        if self.taken.len() < MAX_OBJECTS_PER_MESSAGE {
+            self.taken.push((id.clone(), object));
+        } else {
+            let _ = object.terminate();
+        }
+        id
+    }
+}
+
+impl Drop for TableSink<'_> {
+    fn drop(&mut self) {
+        for (_, object) in &self.taken {
+            // As in [`HeldObject::release`].
+            let _ = object.terminate();
+        }
     }
 }
 
@@ -303,4 +340,86 @@ fn new_id() -> String {
         let _ = write!(id, "{byte:02x}");
     }
     id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bridge::sample::{self, expect},
+        qi::wire::{ActionId, Kind},
+    };
+
+    fn reference(object: u32) -> ObjectReference {
+        ObjectReference {
+            meta: Arc::default(),
+            service: ServiceId(7),
+            object: ObjectId(object),
+            uid: None,
+        }
+    }
+
+    /// A reply with an object in front of garbage left the object behind until its lease ended,
+    /// though no client had its id.
+    #[tokio::test(start_paused = true)]
+    async fn objects_of_a_message_that_fails_are_released() {
+        let table = ObjectTable::new(Duration::from_secs(60));
+        let (connection, mut peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        sink.adopt(reference(5));
+        drop(sink);
+        assert!(table.is_empty());
+        let message = expect(&mut peer, 7, ActionId::TERMINATE).await;
+        assert_eq!(
+            (message.kind, message.address.object),
+            (Kind::Post, ObjectId(5))
+        );
+
+        let mut sink = table.sink(&connection);
+        sink.adopt(reference(6));
+        sink.keep();
+        assert_eq!(table.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_tells_the_robot_before_the_connection_ends() {
+        let table = ObjectTable::new(Duration::from_secs(60));
+        let (connection, mut peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        sink.adopt(reference(5));
+        sink.keep();
+        let told = async {
+            let message = expect(&mut peer, 7, ActionId::TERMINATE).await;
+            assert_eq!(message.address.object, ObjectId(5));
+            assert!(peer.receive().await.is_err(), "the connection ends");
+        };
+        tokio::join!(table.close(), told);
+        assert!(table.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_over_releases() {
+        let table = ObjectTable::new(Duration::from_secs(60));
+        let (connection, mut peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        sink.adopt(reference(5));
+        sink.keep();
+        table.sweep(Instant::now() + Duration::from_secs(59));
+        assert_eq!(table.len(), 1);
+        table.sweep(Instant::now() + Duration::from_secs(60));
+        assert!(table.is_empty());
+        expect(&mut peer, 7, ActionId::TERMINATE).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_message_cannot_push_out_the_objects_of_all() {
+        let table = ObjectTable::new(Duration::from_secs(60));
+        let (connection, _peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        for object in 0..5000 {
+            sink.adopt(reference(object));
+        }
+        sink.keep();
+        assert_eq!(table.len(), MAX_OBJECTS_PER_MESSAGE);
+    }
 }

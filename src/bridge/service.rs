@@ -172,9 +172,12 @@ impl Service {
         })
     }
 
-    /// Ends every stream: the service is replaced or the gateway shuts down.
-    pub(crate) fn end_streams(&self, end: End) {
-        self.hubs.end(end);
+    /// Ends every stream for good and takes the link away: the service is replaced or forgotten,
+    /// or the gateway shuts down. Calls on their way go on.
+    pub(crate) fn retire(&self, end: End) {
+        // The reason comes first: a stream without a link would tell that the robot went away.
+        self.hubs.retire(end);
+        self.set_link(None);
     }
 
     pub(crate) const fn hubs(&self) -> &Arc<Hubs> {
@@ -273,22 +276,22 @@ impl Service {
             method: Arc::clone(method),
         });
         let key = HubKey::Generated(method.schema.uid);
-        Ok(self.hubs.join(key, &queue, &source))
+        self.hubs.join(key, &queue, &source)
     }
 
-    /// Transcodes the arguments of an event.
+    /// Transcodes the arguments of an event that came through a link.
     fn decode_event(
         &self,
+        link: &Link,
         method: &Method,
         payload: &Bytes,
         flags: Flags,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
-        let link = self.link()?;
         let holds = flags
             .contains(Flags::DYNAMIC_PAYLOAD)
             .then_some(Holds::Arguments);
-        self.decode(&link, method, payload, holds, ValueFormat::Exact, out)
+        self.decode(link, method, payload, holds, ValueFormat::Exact, out)
     }
 
     fn encode(
@@ -329,11 +332,13 @@ impl Service {
             Some(holds) => plan.dynamic_to_protobuf(payload, holds, &mut context, out)?,
             None => plan.to_protobuf(payload, &mut context, out)?,
         }
-        if context.replaced_strings > 0 {
+        let replaced_strings = context.replaced_strings;
+        sink.keep();
+        if replaced_strings > 0 {
             debug!(
                 service = self.name(),
                 member = method.schema.qi_name,
-                strings = context.replaced_strings,
+                strings = replaced_strings,
                 "text that is not UTF-8"
             );
         }
@@ -362,18 +367,25 @@ impl Source for Generated {
         self.links.clone()
     }
 
-    fn open<'a>(&'a self, link: &'a Link) -> Opening<'a> {
+    fn open<'a>(&'a self, link: &'a Arc<Link>) -> Opening<'a> {
         let opened = Opened {
-            object: link.object.clone(),
+            link: Arc::clone(link),
+            arguments: self.method.schema.signature.ty().clone(),
             signal: self.method.schema.uid,
             _borrowed: None,
         };
         Box::pin(std::future::ready(Ok(opened)))
     }
 
-    fn decode(&self, payload: &Bytes, flags: Flags, out: &mut Vec<u8>) -> Result<(), BridgeError> {
+    fn decode(
+        &self,
+        opened: &Opened,
+        payload: &Bytes,
+        flags: Flags,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
         let service = self.service.upgrade().ok_or(BridgeError::Unavailable)?;
-        service.decode_event(&self.method, payload, flags, out)
+        service.decode_event(&opened.link, &self.method, payload, flags, out)
     }
 }
 

@@ -8,20 +8,23 @@
 //!    └────────────────────────────────────────────────────────────────────────┘◀─────┘
 //! ```
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
-use super::{Catalogue, RobotConfig, Service, events::End, objects::ObjectTable, service::Link};
+use super::{
+    Catalogue, RobotConfig, Service,
+    backoff::Backoff,
+    events::End,
+    links::{LinkEvent, Links, MAX_LINKS},
+    objects::ObjectTable,
+    service::Link,
+};
 use crate::{
     qi::{
         session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
@@ -48,19 +51,45 @@ pub(crate) struct Supervisor {
     known: BTreeMap<String, Arc<Service>>,
 }
 
-/// What the task of a service tells its supervisor.
-enum LinkEvent {
-    Up(ServiceId, String, RemoteObject),
-    Failed(ServiceId, String),
-    Down(ServiceId, String),
+/// Why the services of a robot are not known.
+#[derive(Debug, thiserror::Error)]
+enum ListError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("the service directory does not answer")]
+    TimedOut,
 }
+
+/// All services that the directory lists.
+async fn list(session: &Session) -> Result<Vec<ServiceInfo>, ListError> {
+    timeout(LIST_TIMEOUT, session.services())
+        .await
+        .map_err(|_| ListError::TimedOut)?
+        .map_err(ListError::from)
+}
+
+/// How long the directory may take to list its services. It answers within milliseconds; one that
+/// hangs is left and connected to again.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the others wait at the start for services that do not answer. A whole NAO is linked
+/// in under a second.
+const START_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many messages of the tasks of services may wait; they wait when it is full.
 const LINK_EVENTS: usize = 64;
 
 /// How many services are remembered. Beyond it those that are away are forgotten, or a robot on
-/// which services with ever new names come and go would fill the memory. A NAO has 114.
-const MAX_KNOWN_SERVICES: usize = 4096;
+/// which services with ever new names come and go would fill the memory. As many as are linked.
+const MAX_KNOWN_SERVICES: usize = MAX_LINKS;
+
+/// How many methods, signals and properties are known altogether; each costs some KiB of
+/// descriptors and plans. A NAO has about 5,000.
+const MAX_KNOWN_MEMBERS: usize = 32_768;
+
+fn members(meta: &MetaObject) -> usize {
+    meta.methods.len() + meta.signals.len() + meta.properties.len()
+}
 
 impl Supervisor {
     pub(crate) fn new(
@@ -79,16 +108,20 @@ impl Supervisor {
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let span = info_span!("robot", url = %self.config.url);
-        let sweeper = Arc::clone(&self.objects);
+        let objects = Arc::clone(&self.objects);
+        let state = self.state.subscribe();
+        let connected = pin!(self.keep_connected().instrument(span));
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.keep_connected().instrument(span) => {}
-            () = sweeper.keep_sweeping() => {}
+            () = connected => {}
+            () = objects.keep_sweeping() => {}
         }
-        for service in self.known.values() {
-            service.end_streams(End::Shutdown);
+        // The session is still open: it ends with `connected`, and the robot must be told before.
+        let catalogue = Arc::clone(&state.borrow().catalogue);
+        for service in catalogue.services() {
+            service.retire(End::Shutdown);
         }
-        self.objects.release_all();
+        objects.close().await;
     }
 
     async fn keep_connected(&mut self) {
@@ -124,15 +157,15 @@ impl Supervisor {
     }
 
     /// Follows the services of a session until it ends.
-    async fn follow(&mut self, session: &Session) -> Result<(), CallError> {
+    async fn follow(&mut self, session: &Session) -> Result<(), ListError> {
         let started = Instant::now();
         let mut changes = session.directory_changes();
         let (events, mut inbox) = mpsc::channel(LINK_EVENTS);
         let mut links = Links::new(session.clone(), Arc::clone(&self.config), events);
-        links.replace(session.services().await?);
+        links.replace(list(session).await?);
         let mut starting = true;
         loop {
-            if starting && links.all_reported() {
+            if starting && (links.all_reported() || started.elapsed() >= START_PATIENCE) {
                 starting = false;
                 self.publish(true);
                 self.log_ready(started);
@@ -141,20 +174,21 @@ impl Supervisor {
                 _ = session.closed() => return Ok(()),
                 change = changes.next() => match change {
                     Some(DirectoryChange::Added { id, name }) => {
-                        links.add_by_name(id, name);
+                        links.add(id, name, None);
                         false
                     }
                     Some(DirectoryChange::Removed { id, name }) => {
                         links.remove(id) && self.unlink(id, &name)
                     }
                     Some(DirectoryChange::Lagged { .. }) => {
-                        let gone = links.replace(session.services().await?);
+                        let gone = links.replace(list(session).await?);
                         gone.into_iter()
                             .fold(false, |any, (id, name)| self.unlink(id, &name) || any)
                     }
                     None => return Ok(()),
                 },
                 Some(event) = inbox.recv() => self.apply(event, &mut links),
+                () = sleep_until(started + START_PATIENCE), if starting => false,
             };
             if changed && !starting {
                 self.publish(true);
@@ -185,6 +219,14 @@ impl Supervisor {
             return true;
         }
         let meta = Arc::clone(object.meta());
+        if !self.has_room_for(&name, &meta) {
+            warn!(
+                service = name,
+                limit = MAX_KNOWN_MEMBERS,
+                "too many members, the service is left out"
+            );
+            return false;
+        }
         let packages = schema::packages(self.known.keys().chain([&name]).map(String::as_str));
         let Some(package) = packages.get(&name) else {
             return false;
@@ -192,10 +234,16 @@ impl Supervisor {
         let service = self.build(&name, package, &meta);
         service.set_link(Some(Link::new(object)));
         if let Some(old) = self.known.insert(name, Arc::new(service)) {
-            old.end_streams(End::Changed);
+            old.retire(End::Changed);
         }
         self.rename_neighbours(&packages);
         true
+    }
+
+    fn has_room_for(&self, name: &str, meta: &MetaObject) -> bool {
+        let others = self.known.values().filter(|other| other.name() != name);
+        let known: usize = others.map(|other| members(other.meta())).sum();
+        known + members(meta) <= MAX_KNOWN_MEMBERS
     }
 
     /// A name that sorts before another of the same package takes it over (the only thing that
@@ -213,7 +261,7 @@ impl Supervisor {
             };
             let renamed = self.build(old.name(), package, old.meta());
             renamed.take_link_of(&old);
-            old.end_streams(End::Changed);
+            old.retire(End::Changed);
             self.known.insert(old.name().to_owned(), Arc::new(renamed));
         }
     }
@@ -260,7 +308,14 @@ impl Supervisor {
 
     fn publish(&mut self, connected: bool) {
         if self.known.len() > MAX_KNOWN_SERVICES {
-            self.known.retain(|_, service| service.is_available());
+            self.known.retain(|_, service| {
+                let kept = service.is_available();
+                if !kept {
+                    // It would not be found again by the streams that wait for it.
+                    service.retire(End::Disconnected);
+                }
+                kept
+            });
         }
         let catalogue = Arc::new(Catalogue::new(self.known.values().cloned()));
         self.state.send_replace(State {
@@ -277,166 +332,5 @@ impl Supervisor {
             seconds = started.elapsed().as_secs_f32(),
             "ready"
         );
-    }
-}
-
-/// The tasks that keep the services of one session linked. Dropping it ends them.
-struct Links {
-    session: Session,
-    config: Arc<RobotConfig>,
-    events: mpsc::Sender<LinkEvent>,
-    tasks: HashMap<ServiceId, LinkTask>,
-}
-
-struct LinkTask {
-    name: String,
-    reported: bool,
-    handle: JoinHandle<()>,
-}
-
-impl Drop for LinkTask {
-    fn drop(&mut self) {
-        self.handle.abort();
-    }
-}
-
-impl Links {
-    fn new(session: Session, config: Arc<RobotConfig>, events: mpsc::Sender<LinkEvent>) -> Self {
-        Self {
-            session,
-            config,
-            events,
-            tasks: HashMap::new(),
-        }
-    }
-
-    /// Makes the services be those of a listing; gives those that are gone.
-    fn replace(&mut self, services: Vec<ServiceInfo>) -> Vec<(ServiceId, String)> {
-        let listed: HashMap<_, _> = services
-            .into_iter()
-            .map(|info| (info.service_id, info))
-            .collect();
-        let gone = self
-            .tasks
-            .extract_if(|id, _| !listed.contains_key(id))
-            .map(|(id, task)| (id, task.name.clone()))
-            .collect();
-        for (id, info) in listed {
-            let name = info.name.clone();
-            self.add(id, name, Some(info));
-        }
-        gone
-    }
-
-    fn add_by_name(&mut self, id: ServiceId, name: String) {
-        self.add(id, name, None);
-    }
-
-    fn add(&mut self, id: ServiceId, name: String, info: Option<ServiceInfo>) {
-        let Self {
-            session,
-            config,
-            events,
-            tasks,
-        } = self;
-        tasks.entry(id).or_insert_with(|| {
-            let keeper = Keeper {
-                session: session.clone(),
-                config: Arc::clone(config),
-                events: events.clone(),
-                id,
-                name: name.clone(),
-            };
-            LinkTask {
-                name,
-                reported: false,
-                handle: tokio::spawn(keeper.run(info)),
-            }
-        });
-    }
-
-    fn remove(&mut self, id: ServiceId) -> bool {
-        self.tasks.remove(&id).is_some()
-    }
-
-    /// Notes that a service was heard of; false if it was removed in the meantime.
-    fn reported(&mut self, id: ServiceId) -> bool {
-        self.tasks
-            .get_mut(&id)
-            .map(|task| task.reported = true)
-            .is_some()
-    }
-
-    fn all_reported(&self) -> bool {
-        self.tasks.values().all(|task| task.reported)
-    }
-}
-
-/// Keeps one service linked.
-struct Keeper {
-    session: Session,
-    config: Arc<RobotConfig>,
-    events: mpsc::Sender<LinkEvent>,
-    id: ServiceId,
-    name: String,
-}
-
-impl Keeper {
-    async fn run(self, mut info: Option<ServiceInfo>) {
-        let mut backoff = Backoff::new(self.config.backoff);
-        loop {
-            let linked = match info.take() {
-                Some(info) => self.session.object(&info).await,
-                None => self.session.service(&self.name).await,
-            };
-            match linked {
-                Ok(object) => {
-                    backoff.reset();
-                    let connection = object.connection().clone();
-                    self.tell(LinkEvent::Up(self.id, self.name.clone(), object))
-                        .await;
-                    connection.closed().await;
-                    self.tell(LinkEvent::Down(self.id, self.name.clone())).await;
-                }
-                Err(error) => {
-                    warn!(service = self.name, %error, "the service cannot be reached");
-                    self.tell(LinkEvent::Failed(self.id, self.name.clone()))
-                        .await;
-                }
-            }
-            backoff.pause().await;
-        }
-    }
-
-    async fn tell(&self, event: LinkEvent) {
-        // Fails only when the supervisor is gone, and this task is about to be.
-        let _ = self.events.send(event).await;
-    }
-}
-
-/// Pauses that double, each drawn at random from its upper half.
-struct Backoff {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
-}
-
-impl Backoff {
-    const fn new((first, longest): (Duration, Duration)) -> Self {
-        Self {
-            first,
-            longest,
-            next: first,
-        }
-    }
-
-    const fn reset(&mut self) {
-        self.next = self.first;
-    }
-
-    async fn pause(&mut self) {
-        let pause = self.next.mul_f64(rand::random_range(0.5..=1.0));
-        self.next = (self.next * 2).min(self.longest);
-        tokio::time::sleep(pause).await;
     }
 }

@@ -34,12 +34,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    // Before anyone is told that it runs, and may want to end it.
+    let stop = signals::stop().map_err(|error| Failure::new(&error))?;
     let mut robot = RobotConfig::new(arguments.qi_url);
     robot.expose_private = arguments.expose_private;
     let config = Config::new(robot, GatewayConfig::new(arguments.listen));
     let app = bind(config).await?;
     announce(&app);
-    let stop = signals::stop().map_err(|error| Failure::new(&error))?;
     app.run(stop).await.map_err(|error| Failure::new(&error))
 }
 

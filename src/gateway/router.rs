@@ -2,13 +2,13 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::{sync::watch, time::Instant};
 use tonic::{body::Body, service::Routes};
 use tower::Service as TowerService;
@@ -65,6 +65,9 @@ impl TowerService<Request<Body>> for Router {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if let Some(refused) = refusal(&request) {
+            return Box::pin(ready(Ok(refused)));
+        }
         let route = {
             let state = self.robot.borrow();
             state.catalogue.route(request.uri().path()).cloned()
@@ -104,6 +107,30 @@ async fn handle(incoming: Incoming) -> Response<Body> {
         None => answer.await,
     };
     answered.unwrap_or_else(|error| error.status(&route).into_http())
+}
+
+/// What a request gets that is none of gRPC: an answer of HTTP alone, as gRPC's HTTP/2 protocol
+/// wants it.
+fn refusal(request: &Request<Body>) -> Option<Response<Body>> {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let status = if request.method() != Method::POST {
+        StatusCode::METHOD_NOT_ALLOWED
+    } else if !content_type.is_some_and(is_grpc) {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    } else {
+        return None;
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    Some(response)
+}
+
+/// `application/grpc`, perhaps with `+proto` or a parameter; but not `application/grpc-web`.
+fn is_grpc(content_type: &HeaderValue) -> bool {
+    content_type
+        .as_bytes()
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// What the request metadata `qi-value-format` asks for.

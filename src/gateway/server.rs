@@ -133,10 +133,15 @@ impl Gateway {
         let router = Router::new(robot.clone(), statics, self.config.max_request_bytes);
         let stopped = async {
             stop.cancelled().await;
-            drop(following);
+            // Ended for certain, or it may tell SERVING once more.
+            following.abort();
+            let _ = following.await;
             health::stop(&robot, &reporter).await;
         };
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        let incoming = TcpIncoming::from(self.listener)
+            .with_nodelay(Some(true))
+            // For clients that vanish before they speak HTTP/2, which asks by itself later.
+            .with_keepalive(Some(self.config.keepalive));
         Server::builder()
             .max_concurrent_streams(self.config.max_concurrent_streams)
             .http2_keepalive_interval(Some(self.config.keepalive))

@@ -12,9 +12,14 @@
 //! | a member that the target has not | UNIMPLEMENTED | `UNKNOWN_MEMBER` | |
 //! | the object of a stream was released | NOT_FOUND | `OBJECT_RELEASED` | |
 //! | over a limit | RESOURCE_EXHAUSTED | `LIMIT` | |
+//! | a compressed request | UNIMPLEMENTED | `COMPRESSED` | only identity is taken |
+//! | the request was not received | CANCELLED | `REQUEST_LOST` | |
+//! | a stream whose reader is too slow | RESOURCE_EXHAUSTED | `SLOW_READER` | if it chose FAIL |
+//! | a stream of a service that changed | UNAVAILABLE | `SERVICE_CHANGED` | subscribe again |
+//! | a stream at shutdown | UNAVAILABLE | `SHUTDOWN` | |
 //! | out of time | DEADLINE_EXCEEDED | `DEADLINE` | |
 //!
-//! Every status but INVALID_ARGUMENT has a `google.rpc.ErrorInfo` with domain `qi.gateway`, the
+//! The text is at most 1024 bytes. Every status but INVALID_ARGUMENT has a `google.rpc.ErrorInfo` with domain `qi.gateway`, the
 //! reason, and the qi names of service and method.
 
 use std::{collections::HashMap, sync::Arc};
@@ -26,6 +31,7 @@ use super::RequestBodyError;
 use crate::{
     bridge::{BridgeError, Route, dynamic::TargetError, events::End},
     qi::session::{CallError, SendError},
+    transcode::{RequestError, ResponseError},
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
@@ -114,13 +120,20 @@ impl GatewayError {
         {
             text = format!("{text}: {source}");
         }
+        shorten(&mut text, MAX_TEXT_BYTES);
         let details = match row.field {
-            Some(field) => ErrorDetails::with_bad_request_violation(field, &text),
+            Some(mut field) => {
+                shorten(&mut field, MAX_NAME_BYTES);
+                ErrorDetails::with_bad_request_violation(field, &text)
+            }
             None => {
-                let names = HashMap::from([
+                let mut names = HashMap::from([
                     ("service".to_owned(), service.to_owned()),
                     ("method".to_owned(), member.to_owned()),
                 ]);
+                for name in names.values_mut() {
+                    shorten(name, MAX_NAME_BYTES);
+                }
                 ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, names)
             }
         };
@@ -147,6 +160,26 @@ impl GatewayError {
     }
 }
 
+/// How long the text of a status may be, in bytes. It is sent in trailers, up to three times as
+/// long, and once more in the details; clients accept as little as 8 KiB of them and fail the call
+/// with a status of their own beyond. Robots send whole tracebacks.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// How long a name in the details may be, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+
+/// Cuts a text to at most `limit` bytes and marks where.
+fn shorten(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let end = limit - ELLIPSIS.len();
+        let end = (0..=end).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push_str(ELLIPSIS);
+    }
+}
+
+const ELLIPSIS: &str = "…";
+
 fn body_row(error: &RequestBodyError) -> Row {
     match error {
         RequestBodyError::Compressed => Row::new(Code::Unimplemented, "COMPRESSED"),
@@ -160,6 +193,10 @@ fn body_row(error: &RequestBodyError) -> Row {
 
 fn bridge_row(error: &BridgeError) -> Row {
     match error {
+        BridgeError::Request(RequestError::TooLarge { .. })
+        | BridgeError::Response(ResponseError::TooLarge { .. }) => {
+            Row::new(Code::ResourceExhausted, "LIMIT")
+        }
         BridgeError::Request(error) => Row::argument(error.field_path().to_string()),
         BridgeError::Target(error) => target_row(error),
         BridgeError::Unavailable => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
@@ -208,3 +245,6 @@ const fn end_row(end: End) -> Row {
         End::Shutdown => Row::new(Code::Unavailable, "SHUTDOWN"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -174,7 +174,9 @@ impl AnswerDecoder<'_> {
         let mut context = ResponseContext::new(&mut sink, connection.object_encoding());
         context.limits = self.limits;
         context.json = self.format == ValueFormat::Json;
-        Ok(read(&mut context, out)?)
+        read(&mut context, out)?;
+        sink.keep();
+        Ok(())
     }
 
     /// The content of the `Value` that a call returned.

@@ -280,7 +280,7 @@ impl Dynamic {
             Watched::Property => EventQueue::held(policy),
         });
         let shared: Arc<dyn Source> = source.clone();
-        let subscription = place.hubs.join(key, &queue, &shared);
+        let subscription = place.hubs.join(key, &queue, &shared)?;
         subscription.registered().await?;
         if watched == Watched::Property {
             source.release_current(&subscription).await?;

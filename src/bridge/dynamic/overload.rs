@@ -29,10 +29,10 @@ pub(super) fn takes(method: &MetaMethod, count: usize) -> bool {
     }
 }
 
-/// How close arguments of these types are to the parameters of a method, as libqi ranks them: an
-/// argument of the parameter's type is best, then the same kind of number, then another; what must
-/// be wrapped in a dynamic is last. The method with the highest score is meant (protocol text,
-/// section 16).
+/// How close arguments of these types are to the parameters of a method, as libqi ranks them: what
+/// takes a dynamic is best, then the argument's own type, then the same kind of number, then
+/// another. The method with the highest score is meant (protocol text, section 16); between
+/// integers of several widths, where libqi gives up, the closest one.
 pub(super) fn score(arguments: &[Type], method: &MetaMethod) -> f64 {
     let Type::Tuple(tuple) = method.parameters_signature.ty() else {
         return ANY_ARGUMENTS;
@@ -44,13 +44,19 @@ pub(super) fn score(arguments: &[Type], method: &MetaMethod) -> f64 {
 /// The score of a method that takes any arguments: below that of any with parameters.
 const ANY_ARGUMENTS: f64 = 0.0;
 
-/// From 0 to 1.
+/// How close any argument is to a parameter that takes a dynamic: a libqi client prefers it to
+/// everything else, even to a parameter of the argument's own type.
+const DYNAMIC: f64 = 1.1;
+
+/// From 0 to 1, and above for a dynamic.
 fn closeness(from: &Type, to: &Type) -> f64 {
+    if *to == Type::Dynamic {
+        return DYNAMIC;
+    }
     if from.same_layout(to) {
         return 1.0;
     }
     match (from, to) {
-        (_, Type::Dynamic) => 0.2,
         // What it holds is not known; it fits, or the method would not be asked for.
         (Type::Dynamic, _) => 0.8,
         (from, Type::Optional(to)) => 0.9 * closeness(from, to),
@@ -136,13 +142,15 @@ mod tests {
 
     #[test]
     fn the_closest_parameters_win() {
-        assert_eq!(best("(l)", &["(m)", "(f)", "(i)", "(s)"]), "(i)");
-        assert_eq!(best("(d)", &["(m)", "(i)", "(f)", "(s)"]), "(f)");
-        assert_eq!(best("(d)", &["(f)", "(d)", "(m)"]), "(d)");
-        assert_eq!(best("(s)", &["(m)", "(r)", "(s)"]), "(s)");
+        assert_eq!(best("(l)", &["(m)", "(f)", "(i)", "(s)"]), "(m)");
+        assert_eq!(best("(s)", &["(s)", "(m)"]), "(m)");
+        assert_eq!(best("(l)", &["(f)", "(i)", "(s)"]), "(i)");
+        assert_eq!(best("(d)", &["(i)", "(f)", "(s)"]), "(f)");
+        assert_eq!(best("(d)", &["(f)", "(d)"]), "(d)");
+        assert_eq!(best("(s)", &["(r)", "(s)"]), "(s)");
         assert_eq!(best("(l)", &["(C)", "(i)", "(l)"]), "(l)");
-        assert_eq!(best("(sl)", &["(sm)", "(si)", "(sf)"]), "(si)");
-        assert_eq!(best("([m])", &["(m)", "([s])"]), "([s])");
+        assert_eq!(best("(sl)", &["(si)", "(sf)"]), "(si)");
+        assert_eq!(best("([m])", &["(f)", "([s])"]), "([s])");
         assert_eq!(best("(v)", &["m", "(m)"]), "(m)");
     }
 

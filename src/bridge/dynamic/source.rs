@@ -13,7 +13,6 @@ use super::{
 use crate::{
     bridge::{
         BridgeError,
-        borrowed::Borrowed,
         events::{
             EventQueue, Subscription,
             source::{Opened, Opening, Source},
@@ -69,16 +68,7 @@ pub(super) struct MemberSource {
     pub(super) settings: Arc<Settings>,
     pub(super) format: ValueFormat,
     /// What was found when there was a link last.
-    pub(super) found: Mutex<Option<Found>>,
-}
-
-/// A member that was found.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    object: RemoteObject,
-    signal: ActionId,
-    arguments: Type,
-    borrowed: Option<Arc<Borrowed>>,
+    pub(super) found: Mutex<Option<(Arc<Link>, ActionId)>>,
 }
 
 impl MemberSource {
@@ -97,27 +87,23 @@ impl MemberSource {
         })
     }
 
-    async fn find_at(&self, link: &Link) -> Result<Found, BridgeError> {
-        let borrowed = match &self.through {
+    async fn find_at(&self, link: &Arc<Link>) -> Result<Opened, BridgeError> {
+        let (link, borrowed) = match &self.through {
             Some(through) => {
                 let name = &self.object;
                 let borrowed = self.settings.borrow(name, link.object(), through).await?;
-                Some(Arc::new(borrowed))
+                let link = Arc::new(Link::new(borrowed.object().clone()));
+                (link, Some(borrowed))
             }
-            None => None,
+            None => (Arc::clone(link), None),
         };
-        let object = match &borrowed {
-            Some(borrowed) => borrowed.object(),
-            None => link.object(),
-        };
-        let meta = Arc::clone(object.meta());
-        let view = self.settings.view(&self.object, &meta);
+        let view = self.settings.view(&self.object, link.object().meta());
         let (signal, arguments) = self.find(view)?;
-        Ok(Found {
-            object: object.clone(),
+        Ok(Opened {
+            link,
             signal,
             arguments,
-            borrowed,
+            _borrowed: borrowed,
         })
     }
 
@@ -128,18 +114,20 @@ impl MemberSource {
         subscription: &Subscription,
     ) -> Result<(), BridgeError> {
         let found = self.found.lock().clone();
-        let (object, property) = match found {
-            Some(found) => (found.object, found.signal),
+        let (link, property) = match found {
+            Some(found) => found,
             // Another stream shares its source.
             None => {
                 let link = self.links.borrow().clone();
-                let object = link.ok_or(BridgeError::Unavailable)?.object().clone();
-                let (property, _) = self.find(self.settings.view(&self.object, object.meta()))?;
-                (object, property)
+                let link = link.ok_or(BridgeError::Unavailable)?;
+                let view = self.settings.view(&self.object, link.object().meta());
+                let property = self.find(view)?.0;
+                (link, property)
             }
         };
+        let object = link.object();
         let reply = object.property(property).await?;
-        let decoder = self.decoder(&object);
+        let decoder = self.decoder(object);
         let mut message = Vec::new();
         let value = decoder.dynamic(&reply.payload)?;
         prost::encoding::bytes::encode(EVENT_FIELD, &value, &mut message);
@@ -166,25 +154,22 @@ impl Source for MemberSource {
         self.links.clone()
     }
 
-    fn open<'a>(&'a self, link: &'a Link) -> Opening<'a> {
+    fn open<'a>(&'a self, link: &'a Arc<Link>) -> Opening<'a> {
         Box::pin(async move {
-            // The one before is released first.
-            self.found.lock().take();
-            let found = self.find_at(link).await?;
-            let opened = Opened {
-                object: found.object.clone(),
-                signal: found.signal,
-                _borrowed: found.borrowed.clone(),
-            };
-            // Events may come as soon as the subscription is sent.
-            *self.found.lock() = Some(found);
+            let opened = self.find_at(link).await?;
+            *self.found.lock() = Some((Arc::clone(&opened.link), opened.signal));
             Ok(opened)
         })
     }
 
-    fn decode(&self, payload: &Bytes, flags: Flags, out: &mut Vec<u8>) -> Result<(), BridgeError> {
-        let found = self.found.lock().clone().ok_or(BridgeError::Unavailable)?;
-        self.decoder(&found.object)
-            .event(payload, flags, &found.arguments, out)
+    fn decode(
+        &self,
+        opened: &Opened,
+        payload: &Bytes,
+        flags: Flags,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
+        self.decoder(opened.link.object())
+            .event(payload, flags, &opened.arguments, out)
     }
 }

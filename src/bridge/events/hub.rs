@@ -4,14 +4,14 @@
 //!            first subscriber                robot answers
 //!   (none) ───────────────────▶ Registering ───────────────▶ Registered
 //!                                 ▲      │ refused              │
-//!                    robot is back│      ▼                      │ connection lost: gap
+//!                    robot is back│      ▼                      │ link lost or replaced: gap
 //!                               Away ◀──────────────────────────┘
 //!   last subscriber leaves, from any state: unregister, (none)
 //! ```
 
 use std::{
     sync::{Arc, Weak},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     bridge::{BridgeError, service::Link},
     qi::{
-        session::{EventSink, RemoteSignal},
+        session::{CallError, EventSink, SendError},
         wire::Flags,
     },
 };
@@ -43,7 +43,8 @@ pub(crate) struct Hub {
 
 #[derive(Debug, Default)]
 struct Queues {
-    all: Vec<Arc<EventQueue>>,
+    /// Shared with an event on its way to them, so that no lock is held meanwhile.
+    all: Arc<Vec<Arc<EventQueue>>>,
     /// The last stream has left; the next one needs a new hub.
     closed: bool,
     /// Ends the task that keeps the registration.
@@ -84,7 +85,7 @@ impl Hub {
         if queues.closed {
             return None;
         }
-        queues.all.push(Arc::clone(&queue));
+        Arc::make_mut(&mut queues.all).push(Arc::clone(&queue));
         if queues.keeper.is_none() {
             let keeper = tokio::spawn(keep_registered(Arc::clone(self)));
             queues.keeper = Some(keeper.abort_handle());
@@ -97,24 +98,27 @@ impl Hub {
 
     fn leave(self: &Arc<Self>, queue: &Arc<EventQueue>) {
         let mut queues = self.queues.lock();
-        queues.all.retain(|other| !Arc::ptr_eq(other, queue));
+        Arc::make_mut(&mut queues.all).retain(|other| !Arc::ptr_eq(other, queue));
         if queues.all.is_empty() {
-            self.close(&mut queues);
+            Self::close(&mut queues);
             drop(queues);
             self.forget();
         }
     }
 
     /// Ends every stream, and the registration.
-    pub(crate) fn end(self: &Arc<Self>, end: End) {
-        let mut queues = self.queues.lock();
-        for queue in queues.all.drain(..) {
+    pub(crate) fn end(&self, end: End) {
+        let ended = {
+            let mut queues = self.queues.lock();
+            Self::close(&mut queues);
+            std::mem::take(&mut queues.all)
+        };
+        for queue in &*ended {
             queue.end(end);
         }
-        self.close(&mut queues);
     }
 
-    fn close(&self, queues: &mut Queues) {
+    fn close(queues: &mut Queues) {
         queues.closed = true;
         if let Some(keeper) = queues.keeper.take() {
             keeper.abort();
@@ -131,15 +135,42 @@ impl Hub {
         self.key
     }
 
-    fn disconnected(&self) {
-        for queue in &self.queues.lock().all {
-            queue.disconnect();
+    fn queues(&self) -> Arc<Vec<Arc<EventQueue>>> {
+        Arc::clone(&self.queues.lock().all)
+    }
+
+    /// Registers through a link; ends when the connection does.
+    async fn register(self: &Arc<Self>, link: &Arc<Link>) -> Result<(), BridgeError> {
+        // Aborted at any time, the registration goes before the object that it is with.
+        let opened = Arc::new(self.source.open(link).await?);
+        let sink = Arc::new(Feed {
+            hub: Arc::clone(self),
+            opened: Arc::clone(&opened),
+        });
+        let object = opened.link.object();
+        let registration = object.subscribe(opened.signal, sink).await?;
+        self.registration.send_replace(Registration::Registered);
+        object.connection().closed().await;
+        drop(registration);
+        Ok(())
+    }
+
+    /// Tells streams, and those that wait to become one, that no events come for now.
+    fn interrupted(&self, why: BridgeError) {
+        let before = self
+            .registration
+            .send_replace(Registration::Failed(Arc::new(why)));
+        if matches!(before, Registration::Registered) {
+            debug!(signal = self.source.member(), "registration lost");
+            for queue in &*self.queues() {
+                queue.disconnect();
+            }
         }
     }
 
-    fn transcode(&self, payload: &Bytes, flags: Flags) -> Option<Bytes> {
+    fn transcode(&self, opened: &Opened, payload: &Bytes, flags: Flags) -> Option<Bytes> {
         let mut body = Vec::with_capacity(payload.len());
-        match self.source.decode(payload, flags, &mut body) {
+        match self.source.decode(opened, payload, flags, &mut body) {
             Ok(()) => Some(body.into()),
             Err(error) => {
                 let first = !std::mem::replace(&mut self.queues.lock().reported, true);
@@ -157,11 +188,17 @@ impl Hub {
     }
 }
 
-impl EventSink for Hub {
+/// Takes the events that come through one link: objects in them are reached through it only.
+struct Feed {
+    hub: Arc<Hub>,
+    opened: Arc<Opened>,
+}
+
+impl EventSink for Feed {
     fn event(&self, payload: &Bytes, flags: Flags) {
         let received_at = SystemTime::now();
-        let body = self.transcode(payload, flags);
-        for queue in &self.queues.lock().all {
+        let body = self.hub.transcode(&self.opened, payload, flags);
+        for queue in &*self.hub.queues() {
             match &body {
                 Some(body) => queue.push(body, received_at),
                 None => queue.skip(),
@@ -176,41 +213,60 @@ async fn keep_registered(hub: Arc<Hub>) {
     let mut links = hub.source.links();
     loop {
         let link: Option<Arc<Link>> = links.borrow_and_update().clone();
+        let mut retry = None;
         if let Some(link) = link {
             hub.registration.send_replace(Registration::Pending);
-            match register(&hub, &link).await {
-                Ok((opened, registration)) => {
-                    hub.registration.send_replace(Registration::Registered);
-                    opened.object.connection().closed().await;
-                    drop(registration);
-                    drop(opened);
-                    hub.disconnected();
-                    debug!(signal = hub.source.member(), "registration lost");
-                }
-                Err(refused) => {
-                    if !refused.is_unavailable() {
-                        hub.registration
-                            .send_replace(Registration::Failed(Arc::new(refused)));
-                        return hub.end(End::Refused);
+            let registered = tokio::select! {
+                registered = hub.register(&link) => registered,
+                // A service may leave, or another take its place, on a connection that lives on.
+                changed = links.changed() => {
+                    hub.interrupted(BridgeError::Unavailable);
+                    if changed.is_err() {
+                        return hub.end(End::Changed);
                     }
+                    continue;
+                }
+            };
+            match registered {
+                // Registering twice does no harm, so this is not told as a call that was lost.
+                Ok(())
+                | Err(
+                    BridgeError::Unavailable
+                    | BridgeError::Call(
+                        CallError::Lost(_) | CallError::NotSent(SendError::Closed(_)),
+                    ),
+                ) => {
+                    hub.interrupted(BridgeError::Unavailable);
+                }
+                Err(error @ BridgeError::Call(CallError::NotSent(_))) => {
+                    hub.interrupted(error);
+                    retry = Some(RETRY);
+                }
+                Err(error) => {
+                    hub.interrupted(error);
+                    return hub.end(End::Refused);
                 }
             }
+        } else {
+            hub.interrupted(BridgeError::Unavailable);
         }
-        let away = Registration::Failed(Arc::new(BridgeError::Unavailable));
-        hub.registration.send_replace(away);
-        if links.changed().await.is_err() {
-            return hub.end(End::Changed);
+        let retried = async {
+            match retry {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = links.changed() => if changed.is_err() {
+                return hub.end(End::Changed);
+            },
+            () = retried => {}
         }
     }
 }
 
-/// Aborted at any time, the registration goes before the object that it is with.
-async fn register(hub: &Arc<Hub>, link: &Link) -> Result<(Opened, RemoteSignal), BridgeError> {
-    let opened = hub.source.open(link).await?;
-    let sink: Arc<dyn EventSink> = hub.clone();
-    let registration = opened.object.subscribe(opened.signal, sink).await?;
-    Ok((opened, registration))
-}
+/// How long a registration waits that found the connection's limits reached.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl Subscription {
     /// Waits until the robot sends events.
@@ -254,3 +310,6 @@ impl Drop for Subscription {
         self.hub.leave(&self.queue);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,21 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{End, EventQueue, Subscription, hub::Hub, source::Source};
-use crate::{bridge::service::ValueFormat, qi::wire::ActionId};
+use crate::{
+    bridge::{BridgeError, service::ValueFormat},
+    qi::wire::ActionId,
+};
 
 /// The hubs of one object, each with one registration at the robot.
 #[derive(Debug, Default)]
-pub(crate) struct Hubs(Mutex<HashMap<HubKey, Arc<Hub>>>);
+pub(crate) struct Hubs(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_key: HashMap<HubKey, Arc<Hub>>,
+    /// The object was replaced or released: there are no streams any more.
+    retired: bool,
+}
 
 /// Which streams share a hub: those that get the same bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -25,28 +35,34 @@ pub(crate) enum HubKey {
 
 impl Hubs {
     /// Adds a stream to the hub of a key, or to a new one with that source.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Unavailable`] once they are retired.
     pub(crate) fn join(
         self: &Arc<Self>,
         key: HubKey,
         queue: &Arc<EventQueue>,
         source: &Arc<dyn Source>,
-    ) -> Subscription {
+    ) -> Result<Subscription, BridgeError> {
         loop {
-            let hub = Arc::clone(
-                self.0
-                    .lock()
-                    .entry(key)
-                    .or_insert_with(|| Hub::new(key, self, Arc::clone(source))),
-            );
+            let hub = {
+                let mut hubs = self.0.lock();
+                if hubs.retired {
+                    return Err(BridgeError::Unavailable);
+                }
+                let hub = hubs.by_key.entry(key);
+                Arc::clone(hub.or_insert_with(|| Hub::new(key, self, Arc::clone(source))))
+            };
             if let Some(subscription) = hub.join(Arc::clone(queue)) {
-                return subscription;
+                return Ok(subscription);
             }
             self.forget(&hub);
         }
     }
 
     pub(super) fn forget(&self, hub: &Arc<Hub>) {
-        let mut hubs = self.0.lock();
+        let hubs = &mut self.0.lock().by_key;
         if hubs
             .get(&hub.key())
             .is_some_and(|other| Arc::ptr_eq(other, hub))
@@ -55,10 +71,14 @@ impl Hubs {
         }
     }
 
-    /// Ends every stream.
-    pub(crate) fn end(&self, end: End) {
-        let hubs: Vec<_> = self.0.lock().drain().map(|(_, hub)| hub).collect();
-        for hub in hubs {
+    /// Ends every stream for good.
+    pub(crate) fn retire(&self, end: End) {
+        let hubs = {
+            let mut hubs = self.0.lock();
+            hubs.retired = true;
+            std::mem::take(&mut hubs.by_key)
+        };
+        for hub in hubs.into_values() {
             hub.end(end);
         }
     }

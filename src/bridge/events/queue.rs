@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, Sleep};
 
 /// How a stream is delivered: `qi.gateway.v1.SubscribeOptions`, checked.
@@ -210,13 +210,13 @@ impl EventQueue {
                     state.drop_oldest();
                 }
                 Overflow::DropNewest => return,
-                Overflow::Fail => return state.finish(End::Overflow),
+                Overflow::Fail => return finish(state, End::Overflow),
             }
         }
         let gap = std::mem::take(&mut state.gap);
         state.bytes += body.len();
         state.events.push_back(Queued { gap, ..queued });
-        state.wake();
+        wake(state);
     }
 
     fn is_full(&self, state: &State, bytes: usize) -> bool {
@@ -244,7 +244,7 @@ impl EventQueue {
             received_at,
             gap: false,
         });
-        state.wake();
+        wake(state);
     }
 
     /// The robot went away.
@@ -252,13 +252,13 @@ impl EventQueue {
         let mut state = self.state.lock();
         match self.policy.on_disconnect {
             OnDisconnect::Wait => state.gap = true,
-            OnDisconnect::Fail => state.finish(End::Disconnected),
+            OnDisconnect::Fail => finish(state, End::Disconnected),
         }
     }
 
     /// The stream ends after the events that wait already. The first reason stays.
     pub fn end(&self, end: End) {
-        self.state.lock().finish(end);
+        finish(self.state.lock(), end);
     }
 
     /// Whether no event is accepted any more.
@@ -310,19 +310,22 @@ impl State {
         }
         true
     }
+}
 
-    fn finish(&mut self, end: End) {
-        if self.end.is_none() {
-            self.end = Some(end);
-            self.held = false;
-            self.wake();
-        }
+fn finish(mut state: MutexGuard<'_, State>, end: End) {
+    if state.end.is_none() {
+        state.end = Some(end);
+        state.held = false;
+        wake(state);
     }
+}
 
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+/// Wakes the reader, after the lock is released: what it does then is not ours to know.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::{
     bridge::{BridgeError, borrowed::Borrowed, service::Link},
     qi::{
-        session::RemoteObject,
+        value::Type,
         wire::{ActionId, Flags},
     },
 };
@@ -25,14 +25,20 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
     fn links(&self) -> watch::Receiver<Option<Arc<Link>>>;
 
     /// Finds the signal, each time that there is a link again.
-    fn open<'a>(&'a self, link: &'a Link) -> Opening<'a>;
+    fn open<'a>(&'a self, link: &'a Arc<Link>) -> Opening<'a>;
 
     /// Appends the message of an event, without its info.
     ///
     /// # Errors
     ///
     /// [`BridgeError::Response`]: the event is not what was declared.
-    fn decode(&self, payload: &Bytes, flags: Flags, out: &mut Vec<u8>) -> Result<(), BridgeError>;
+    fn decode(
+        &self,
+        opened: &Opened,
+        payload: &Bytes,
+        flags: Flags,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError>;
 }
 
 /// The future of [`Source::open`].
@@ -42,10 +48,12 @@ pub(crate) type Opening<'a> =
 /// A signal that was found.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// The object that has it.
-    pub(crate) object: RemoteObject,
+    /// The way to the object that has it.
+    pub(crate) link: Arc<Link>,
+    /// The type of its arguments.
+    pub(crate) arguments: Type,
     /// Its number.
     pub(crate) signal: ActionId,
     /// The object again, if it is to be released at the end.
-    pub(crate) _borrowed: Option<Arc<Borrowed>>,
+    pub(crate) _borrowed: Option<Borrowed>,
 }

@@ -6,15 +6,13 @@ Prints `ready URL` once everything is registered. Ends with its standard input.
                several types; objects; `seen()` tells how Python saw the last argument
     Plain      a Python object without declared types, as tutorials write them
     Slow       methods that take time, some of which can be cancelled
-    Bells      gives out objects, and knows how many of them are alive
+    Bells      gives out objects; methods with overloads
 """
 
 import argparse
-import gc
 import pprint
 import threading
 import time
-import weakref
 
 import qi
 
@@ -284,13 +282,13 @@ class Bell:
 @qi.multiThreaded()
 class Bells:
     def __init__(self):
-        self._bells = weakref.WeakSet()
+        self._bells = []
 
     @method("make", "(s)", "o")
     def make(self, label):
         """A new bell."""
         bell = Bell(label)
-        self._bells.add(bell)
+        self._bells.append(bell)
         return bell
 
     @method("makeSlowly", "(sd)", "o")
@@ -301,15 +299,9 @@ class Bells:
 
     @method("ring", "(i)", "v")
     def ring(self, times):
-        """Rings every bell that is alive."""
-        for bell in list(self._bells):
+        """Rings every bell."""
+        for bell in self._bells:
             bell.rung(times)
-
-    @method("alive", "()", "i")
-    def alive(self):
-        """How many bells somebody still holds."""
-        gc.collect()
-        return len(self._bells)
 
     @method("closest", "(m)", "s")
     def closest_1_any(self, value):
@@ -326,10 +318,20 @@ class Bells:
         """The overload for an integer."""
         return "integer"
 
-    @method("closest", "(s)", "s")
-    def closest_4_text(self, value):
-        """The overload for a text."""
-        return "text"
+    @method("nearest", "(f)", "s")
+    def nearest_1_float(self, value):
+        """The overload for a floating point number."""
+        return "float"
+
+    @method("nearest", "(i)", "s")
+    def nearest_2_integer(self, value):
+        """The overload for an integer."""
+        return "integer"
+
+    @method("nearest", "([s])", "s")
+    def nearest_3_texts(self, value):
+        """The overload for texts."""
+        return "texts"
 
 
 def main():

@@ -1,0 +1,107 @@
+//! A service for unit tests, with a link to a scripted peer.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::io::{DuplexStream, duplex};
+
+use super::{Method, Route, Service, objects::ObjectTable, service::Link};
+use crate::{
+    qi::{
+        session::{
+            Capabilities, Connection, ConnectionLimits, ConnectionOptions, Framed, NoObjects,
+            RemoteObject,
+        },
+        value::{MetaMethod, MetaObject, MetaSignal, Signature},
+        wire::{ActionId, Limits, Message, ObjectId, ServiceId},
+    },
+    schema::{MethodKind, SchemaOptions, ServiceSchema},
+};
+
+/// Its method `say (s) -> s`.
+pub(crate) const SAY: ActionId = ActionId(100);
+
+/// Its signal `heard (s)`.
+pub(crate) const HEARD: ActionId = ActionId(101);
+
+/// The service `Sample`, away.
+pub(crate) fn service() -> Arc<Service> {
+    let signature = |text: &str| text.parse::<Signature>().unwrap();
+    let mut meta = MetaObject::default();
+    meta.methods.insert(
+        SAY,
+        MetaMethod {
+            uid: SAY,
+            return_signature: signature("s"),
+            name: "say".into(),
+            parameters_signature: signature("(s)"),
+            description: String::new(),
+            parameters: Vec::new(),
+            return_description: String::new(),
+        },
+    );
+    meta.signals.insert(
+        HEARD,
+        MetaSignal {
+            uid: HEARD,
+            name: "heard".into(),
+            signature: signature("(s)"),
+        },
+    );
+    let schema = ServiceSchema::new("Sample", "qi.sample.v1", &meta, &SchemaOptions::default());
+    let objects = Arc::new(ObjectTable::new(Duration::from_secs(60)));
+    Arc::new(Service::new(
+        schema,
+        Arc::new(meta),
+        objects,
+        Limits::default(),
+    ))
+}
+
+/// Its method of a kind.
+pub(crate) fn method(service: &Service, kind: MethodKind) -> Arc<Method> {
+    let mut methods = service.methods().iter();
+    Arc::clone(methods.find(|method| method.schema().kind == kind).unwrap())
+}
+
+/// The way to its method `say`.
+pub(crate) fn route() -> Route {
+    let service = service();
+    let method = method(&service, MethodKind::Call);
+    Route { service, method }
+}
+
+/// The robot's end of a connection.
+pub(crate) type Peer = Framed<DuplexStream>;
+
+/// A connection, and its other end.
+pub(crate) fn connection() -> (Connection, Peer) {
+    let (ours, theirs) = duplex(64 * 1024);
+    let limits = ConnectionLimits::default();
+    let options = ConnectionOptions {
+        capabilities: Capabilities::OURS,
+        limits,
+        dispatch: Arc::new(NoObjects),
+    };
+    let payload_bytes = limits.wire.payload_bytes;
+    let connection = Connection::start(Framed::new(ours, payload_bytes), options);
+    (connection, Framed::new(theirs, payload_bytes))
+}
+
+/// A link to the service of that number.
+pub(crate) fn link(connection: &Connection, service: u32) -> Link {
+    let object = (ServiceId(service), ObjectId::MAIN);
+    Link::new(RemoteObject::new(
+        connection.clone(),
+        object.0,
+        object.1,
+        Arc::default(),
+    ))
+}
+
+/// The peer's next message, which must go to that member.
+pub(crate) async fn expect(peer: &mut Peer, service: u32, action: ActionId) -> Message {
+    let message = peer.receive().await.unwrap();
+    assert_eq!(message.address.service, ServiceId(service), "{message:?}");
+    assert_eq!(message.address.action, action, "{message:?}");
+    message
+}

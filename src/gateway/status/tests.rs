@@ -1,0 +1,186 @@
+//! A row for every error.
+
+use std::io;
+
+use super::*;
+use crate::{
+    bridge::sample,
+    qi::{
+        session::CloseReason,
+        value::{Signature, codec::DecodeError},
+        wire::{Limits, ReadError, Reader},
+    },
+};
+
+fn call(error: CallError) -> GatewayError {
+    GatewayError::Bridge(error.into())
+}
+
+fn unsent(error: SendError) -> GatewayError {
+    call(error.into())
+}
+
+fn truncated() -> ReadError {
+    Reader::new(&[]).u8().unwrap_err()
+}
+
+fn bad_argument() -> RequestError {
+    Signature::parse("(", &Limits::default())
+        .unwrap_err()
+        .into()
+}
+
+fn bad_answer() -> ResponseError {
+    truncated().into()
+}
+
+fn large_argument() -> RequestError {
+    RequestError::TooLarge {
+        path: bad_argument().field_path().clone(),
+        limit: 1,
+    }
+}
+
+fn large_answer() -> ResponseError {
+    ResponseError::TooLarge {
+        path: bad_argument().field_path().clone(),
+        limit: 1,
+    }
+}
+
+fn malformed() -> prost::DecodeError {
+    <u32 as prost::Message>::decode(&b"\x08"[..]).unwrap_err()
+}
+
+const INVALID: (Code, &str) = (Code::InvalidArgument, "INVALID_ARGUMENT");
+const AWAY: (Code, &str) = (Code::Unavailable, "SERVICE_UNAVAILABLE");
+const LIMIT: (Code, &str) = (Code::ResourceExhausted, "LIMIT");
+const LOST: (Code, &str) = (Code::Unknown, "CONNECTION_LOST");
+const ROBOT: (Code, &str) = (Code::Unknown, "ROBOT_ERROR");
+const UNDECLARED: (Code, &str) = (Code::Internal, "UNDECLARED_ANSWER");
+
+fn table() -> Vec<(GatewayError, (Code, &'static str))> {
+    let body = GatewayError::RequestBody;
+    let lost = Status::cancelled("the client is gone");
+    let reset: CloseReason = io::Error::from(io::ErrorKind::ConnectionReset).into();
+    vec![
+        (
+            body(RequestBodyError::Compressed),
+            (Code::Unimplemented, "COMPRESSED"),
+        ),
+        (
+            body(RequestBodyError::TooLarge { size: 2, limit: 1 }),
+            LIMIT,
+        ),
+        (body(RequestBodyError::Truncated), INVALID),
+        (body(RequestBodyError::TrailingBytes), INVALID),
+        (
+            body(RequestBodyError::Transport(lost)),
+            (Code::Cancelled, "REQUEST_LOST"),
+        ),
+        (GatewayError::MalformedRequest(malformed()), INVALID),
+        (
+            GatewayError::InvalidOption {
+                field: "options",
+                given: "1".into(),
+                expected: "2",
+            },
+            INVALID,
+        ),
+        (GatewayError::Bridge(bad_argument().into()), INVALID),
+        (GatewayError::Bridge(large_argument().into()), LIMIT),
+        (GatewayError::Bridge(BridgeError::Unavailable), AWAY),
+        (GatewayError::Bridge(bad_answer().into()), UNDECLARED),
+        (GatewayError::Bridge(large_answer().into()), LIMIT),
+        (unsent(SendError::Closed(CloseReason::Peer)), AWAY),
+        (unsent(SendError::TooManyCalls { limit: 1 }), LIMIT),
+        (
+            unsent(SendError::QueueFull {
+                queued: 2,
+                limit: 1,
+            }),
+            LIMIT,
+        ),
+        (unsent(SendError::TooLarge { size: 2, limit: 1 }), LIMIT),
+        (call(CallError::Lost(reset)), LOST),
+        (call(CallError::Robot { text: "no".into() }), ROBOT),
+        (
+            call(CallError::Canceled),
+            (Code::Cancelled, "CANCELED_BY_ROBOT"),
+        ),
+        (
+            call(CallError::Malformed {
+                expected: "value",
+                source: DecodeError::from(truncated()),
+            }),
+            UNDECLARED,
+        ),
+        (
+            GatewayError::Subscription(Arc::new(BridgeError::Unavailable)),
+            AWAY,
+        ),
+        (
+            GatewayError::Ended(End::Overflow),
+            (Code::ResourceExhausted, "SLOW_READER"),
+        ),
+        (GatewayError::Ended(End::Disconnected), AWAY),
+        (
+            GatewayError::Ended(End::Changed),
+            (Code::Unavailable, "SERVICE_CHANGED"),
+        ),
+        (GatewayError::Ended(End::Refused), ROBOT),
+        (
+            GatewayError::Ended(End::Shutdown),
+            (Code::Unavailable, "SHUTDOWN"),
+        ),
+        (GatewayError::Deadline, (Code::DeadlineExceeded, "DEADLINE")),
+    ]
+}
+
+#[test]
+fn every_error_has_its_code_and_reason() {
+    let route = sample::route();
+    for (error, (code, reason)) in table() {
+        let status = error.status(&route);
+        assert_eq!(status.code(), code, "{error}");
+        assert_eq!(error.reason(), reason, "{error}");
+        assert!(!status.message().is_empty(), "{error:?}");
+        let details = status.get_error_details();
+        if code == Code::InvalidArgument {
+            let violations = &details.bad_request().unwrap().field_violations;
+            assert_eq!(violations[0].description, status.message());
+        } else {
+            let info = details.error_info().unwrap();
+            assert_eq!((&*info.domain, &*info.reason), (ERROR_DOMAIN, reason));
+            assert_eq!(info.metadata["service"], "Sample");
+            assert_eq!(info.metadata["method"], "say");
+        }
+    }
+}
+
+#[test]
+fn texts_say_whose_fault_it_is() {
+    let route = sample::route();
+    let text = |error: GatewayError| error.status(&route).message().to_owned();
+    assert_eq!(
+        text(GatewayError::Bridge(BridgeError::Unavailable)),
+        "Sample: the service is not available"
+    );
+    let answer = text(GatewayError::Bridge(bad_answer().into()));
+    assert!(
+        answer.starts_with("Sample: the answer is not what the robot declared: message: "),
+        "{answer}"
+    );
+    assert_eq!(text(call(CallError::Robot { text: "no".into() })), "no");
+}
+
+/// A NAOqi module's Python traceback, percent-encoded in trailers, was more than a Java client
+/// accepts, which then saw an INTERNAL error of its own making.
+#[test]
+fn a_long_text_of_the_robot_fits_into_trailers() {
+    let route = sample::route();
+    let long = "é".repeat(10_000);
+    let status = call(CallError::Robot { text: long }).status(&route);
+    assert!(status.message().len() <= MAX_TEXT_BYTES);
+    assert!(status.message().ends_with("é…"));
+}

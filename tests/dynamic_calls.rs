@@ -336,3 +336,54 @@ async fn grpcurl_streams_a_robot_event_with_one_rpc() {
         .wait_line(|line| line.trim().starts_with(r#""receivedAt""#), PATIENCE)
         .await;
 }
+
+#[tokio::test]
+async fn a_returned_object_is_used_until_it_is_released() {
+    const OBJECTS: &str = "qi.gateway.v1.ObjectService";
+    let setting = Setting::new().await;
+    let grpc = &setting.grpc;
+    let ask =
+        async |rpc: &str, request: Value| grpc.unary(&format!("{OBJECTS}/{rpc}"), request).await;
+
+    let made = call(grpc, request("Bells", "make", json!([{"json": "big"}]))).await;
+    let id = value(made)["objectValue"]["id"].take();
+    let bell = json!({"objectId": id});
+    let named = call(grpc, json!({"target": bell, "method": "name"})).await;
+    assert_eq!(value(named), json!({"stringValue": "big"}));
+    let level = json!({"target": bell, "property": "volume"});
+    let read = grpc.unary(&format!("{DYNAMIC}/GetProperty"), level).await;
+    assert_eq!(value(read)["intValue"], "5");
+
+    let described = ask("Describe", bell.clone()).await.ok()["object"].take();
+    let methods = described["methods"].as_array().unwrap();
+    assert_eq!(methods.len(), 1, "{described}");
+    assert_eq!(methods[0]["name"], "name", "{described}");
+    assert_eq!(methods[0]["returnSignature"], "s", "{described}");
+    assert_eq!(ask("ExtendLease", bell.clone()).await.ok()["lease"], "300s");
+
+    let rung = json!({"target": bell, "signal": "rung"});
+    let ringing = grpc.stream(&format!("{DYNAMIC}/Subscribe"), rung).await;
+    let listed = ask("List", json!({})).await.ok()["objects"].take();
+    assert_eq!(listed[0]["objectId"], id, "{listed}");
+    assert_eq!(listed[0]["uses"], 1, "{listed}");
+    setting
+        .libqi
+        .call("Bells", "ring", json!([2]))
+        .await
+        .unwrap();
+    assert_eq!(ringing.message().await["args"][0]["intValue"], "2");
+
+    ask("Release", bell.clone()).await.ok();
+    let ended = ringing.end().await;
+    assert_eq!(ended.code, "NOT_FOUND", "{ended:?}");
+    assert_eq!(
+        ended.detail("google.rpc.ErrorInfo")["reason"],
+        "OBJECT_RELEASED"
+    );
+    for rpc in ["Describe", "ExtendLease", "Release"] {
+        let unknown = ask(rpc, bell.clone()).await;
+        assert_eq!(unknown.code, "NOT_FOUND", "{rpc} {unknown:?}");
+    }
+    let gone = call(grpc, json!({"target": bell, "method": "name"})).await;
+    assert_eq!(gone.code, "NOT_FOUND", "{gone:?}");
+}

@@ -37,6 +37,19 @@ pub struct ObjectTable {
     entries: Mutex<HashMap<String, Entry>>,
 }
 
+/// An object that is held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// Its id.
+    pub id: String,
+    /// What it says about itself.
+    pub description: String,
+    /// How long it is still held, unless it is in use then.
+    pub left: Duration,
+    /// How many calls and streams use it now.
+    pub uses: usize,
+}
+
 #[derive(Debug)]
 struct Entry {
     object: Arc<HeldObject>,
@@ -202,6 +215,49 @@ impl ObjectTable {
             id: id.to_owned(),
             object: Arc::clone(&entry.object),
         })
+    }
+
+    /// Begins the lease of an object anew; gives how long it lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::UnknownObject`].
+    pub fn extend(&self, id: &str) -> Result<Duration, TargetError> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(id).ok_or_else(|| unknown(id))?;
+        entry.expires = Instant::now() + self.lease;
+        Ok(self.lease)
+    }
+
+    /// Releases an object and ends its streams.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::UnknownObject`].
+    pub fn release(&self, id: &str) -> Result<(), TargetError> {
+        let entry = self.entries.lock().remove(id);
+        let entry = entry.ok_or_else(|| unknown(id))?;
+        entry.object.release(End::Released);
+        Ok(())
+    }
+
+    /// The objects that are held, the one whose lease ends first in front.
+    #[must_use]
+    pub fn leases(&self) -> Vec<Lease> {
+        let now = Instant::now();
+        let entries = self.entries.lock();
+        let mut leases: Vec<_> = entries
+            .iter()
+            .map(|(id, entry)| Lease {
+                id: id.clone(),
+                description: entry.object.meta.description.clone(),
+                left: entry.expires.saturating_duration_since(now),
+                uses: entry.uses,
+            })
+            .collect();
+        drop(entries);
+        leases.sort_by(|a, b| (a.left, &a.id).cmp(&(b.left, &b.id)));
+        leases
     }
 
     /// Releases objects whose lease is over, and forgets those whose connection is; never ends.
@@ -409,6 +465,54 @@ mod tests {
         table.sweep(Instant::now() + Duration::from_secs(60));
         assert!(table.is_empty());
         expect(&mut peer, 7, ActionId::TERMINATE).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_begins_anew_after_each_use() {
+        let table = Arc::new(ObjectTable::new(Duration::from_secs(60)));
+        let (connection, mut peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        let id = sink.adopt(reference(5));
+        sink.keep();
+        let minutes = |count: u64| tokio::time::advance(Duration::from_secs(60 * count));
+
+        let used = table.hold(&id).unwrap();
+        assert_eq!(table.leases()[0].uses, 1);
+        minutes(10).await;
+        table.sweep(Instant::now());
+        assert_eq!(table.len(), 1, "what is in use is kept");
+        drop(used);
+        table.sweep(Instant::now());
+        assert_eq!(table.leases()[0].left, Duration::from_secs(60));
+
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(table.leases()[0].left, Duration::from_secs(20));
+        assert_eq!(table.extend(&id).unwrap(), Duration::from_secs(60));
+        tokio::time::advance(Duration::from_secs(40)).await;
+        table.sweep(Instant::now());
+        assert_eq!(table.len(), 1);
+        minutes(1).await;
+        table.sweep(Instant::now());
+        assert!(table.is_empty());
+        expect(&mut peer, 7, ActionId::TERMINATE).await;
+        assert!(table.hold(&id).is_err());
+        assert!(table.extend(&id).is_err());
+        assert!(table.release(&id).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_release_tells_the_robot_at_once() {
+        let table = Arc::new(ObjectTable::new(Duration::from_secs(60)));
+        let (connection, mut peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        let id = sink.adopt(reference(5));
+        sink.keep();
+        let used = table.hold(&id).unwrap();
+        table.release(&id).unwrap();
+        expect(&mut peer, 7, ActionId::TERMINATE).await;
+        assert!(used.object().links().borrow().is_none());
+        drop(used);
+        assert!(table.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,7 +34,10 @@ use super::{
     service::{Link, ValueFormat},
     supervisor::State,
 };
-use crate::qi::{session::RemoteObject, value::MetaObject, wire::Limits};
+use crate::{
+    qi::{session::RemoteObject, value::MetaObject, wire::Limits},
+    schema::{self, MemberKind},
+};
 
 /// A robot's members by name. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -132,6 +135,26 @@ impl Dynamic {
         service.ok_or_else(|| TargetError::UnknownService {
             name: name.to_owned(),
         })
+    }
+
+    /// What an object that a method returned says about itself: the members that are shown.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::UnknownObject`].
+    pub fn describe(&self, id: &str) -> Result<MetaObject, TargetError> {
+        let held = self.settings.objects.hold(id)?;
+        let mut meta = MetaObject::clone(held.object().meta());
+        if !self.settings.expose_private {
+            let shown = |uid, kind, name: &str| !schema::is_private(id, uid, kind, name);
+            meta.methods
+                .retain(|uid, method| shown(*uid, MemberKind::Method, &method.name));
+            meta.signals
+                .retain(|uid, signal| shown(*uid, MemberKind::Signal, &signal.name));
+            meta.properties
+                .retain(|uid, property| shown(*uid, MemberKind::Property, &property.name));
+        }
+        Ok(meta)
     }
 
     /// Calls a method by name; gives the content of the `qi.gateway.v1.Value` that it returned.

@@ -57,8 +57,9 @@ struct Statics {
 }
 
 /// The services beside the generated ones.
-pub(crate) const STATIC_SERVICES: [&str; 4] = [
+pub(crate) const STATIC_SERVICES: [&str; 5] = [
     "qi.gateway.v1.DynamicService",
+    "qi.gateway.v1.ObjectService",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",

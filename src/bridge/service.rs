@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     qi::{
-        session::RemoteObject,
+        session::{RemoteObject, ServiceInfo},
         value::MetaObject,
         wire::{Flags, Limits, ServiceId, Writer},
     },
@@ -41,6 +41,8 @@ pub struct Service {
 #[derive(Debug)]
 pub struct Link {
     object: RemoteObject,
+    /// None where the object is not a service's main object.
+    registered: Option<Arc<ServiceInfo>>,
 }
 
 /// A method of the generated API with its compiled plans.
@@ -64,7 +66,18 @@ pub enum ValueFormat {
 
 impl Link {
     pub(crate) const fn new(object: RemoteObject) -> Self {
-        Self { object }
+        Self {
+            object,
+            registered: None,
+        }
+    }
+
+    /// The way to the main object of a service.
+    pub(crate) fn of_service(object: RemoteObject, registered: ServiceInfo) -> Self {
+        Self {
+            object,
+            registered: Some(Arc::new(registered)),
+        }
     }
 
     /// The service's main object.
@@ -145,6 +158,12 @@ impl Service {
     #[must_use]
     pub fn is_available(&self) -> bool {
         self.link.borrow().is_some()
+    }
+
+    /// How the bus knows the service; none while it is away.
+    #[must_use]
+    pub fn registered(&self) -> Option<Arc<ServiceInfo>> {
+        self.link.borrow().as_ref()?.registered.clone()
     }
 
     pub(crate) fn links(&self) -> watch::Receiver<Option<Arc<Link>>> {

@@ -125,6 +125,7 @@ impl Gateway {
         let statics = Routes::new(health_server)
             .add_service(reflection::v1::server(reflection.clone()))
             .add_service(reflection::v1alpha::server(reflection))
+            .add_service(services::directory::server(robot.clone(), dynamic.clone()))
             .add_service(services::object::server(dynamic.clone()))
             .add_service(services::dynamic::server(
                 dynamic,

@@ -11,6 +11,7 @@
 //! | a dynamic target that is not there | NOT_FOUND | `UNKNOWN_SERVICE`, `UNKNOWN_OBJECT` | nothing was sent |
 //! | a member that the target has not | UNIMPLEMENTED | `UNKNOWN_MEMBER` | |
 //! | the object of a stream was released | NOT_FOUND | `OBJECT_RELEASED` | |
+//! | a schema that does not decode | INTERNAL | `SCHEMA` | a fault of the gateway |
 //! | over a limit | RESOURCE_EXHAUSTED | `LIMIT` | |
 //! | a compressed request | UNIMPLEMENTED | `COMPRESSED` | only identity is taken |
 //! | the request was not received | CANCELLED | `REQUEST_LOST` | |
@@ -31,6 +32,7 @@ use super::RequestBodyError;
 use crate::{
     bridge::{BridgeError, Route, dynamic::TargetError, events::End},
     qi::session::{CallError, SendError},
+    schema::FilesError,
     transcode::{RequestError, ResponseError},
 };
 
@@ -68,6 +70,12 @@ pub enum GatewayError {
     /// A value nests deeper than messages may.
     #[error("the value nests too deep for a message")]
     TooDeep(#[source] prost::DecodeError),
+    /// The static API that was compiled into the program does not decode.
+    #[error("the static API cannot be given out")]
+    Schema(#[source] FilesError),
+    /// A generated file does not decode.
+    #[error("a generated file cannot be given out")]
+    SchemaText(#[source] prost::DecodeError),
     /// The time that the client gave is over.
     #[error("the deadline is over")]
     Deadline,
@@ -155,6 +163,7 @@ impl GatewayError {
             Self::Subscription(error) => bridge_row(error),
             Self::Ended(end) => end_row(*end),
             Self::TooDeep(_) => Row::new(Code::ResourceExhausted, "LIMIT"),
+            Self::Schema(_) | Self::SchemaText(_) => Row::new(Code::Internal, "SCHEMA"),
             Self::Deadline => Row::new(Code::DeadlineExceeded, "DEADLINE"),
         }
     }

@@ -57,7 +57,8 @@ struct Statics {
 }
 
 /// The services beside the generated ones.
-pub(crate) const STATIC_SERVICES: [&str; 5] = [
+pub(crate) const STATIC_SERVICES: [&str; 6] = [
+    "qi.gateway.v1.DirectoryService",
     "qi.gateway.v1.DynamicService",
     "qi.gateway.v1.ObjectService",
     "grpc.health.v1.Health",

@@ -97,7 +97,7 @@ fn duration(duration: Duration) -> prost_types::Duration {
     duration.try_into().unwrap_or_default()
 }
 
-fn description(meta: MetaObject) -> v1::ObjectDescription {
+pub(super) fn description(meta: MetaObject) -> v1::ObjectDescription {
     let signals = meta.signals.into_values();
     let properties = meta.properties.into_values();
     v1::ObjectDescription {

@@ -256,6 +256,36 @@ async fn signals_of_every_form_are_streamed() {
     }
 }
 
+/// Events once came in full whatever the client asked for, while the first value of a watched
+/// property came as JSON: an event is transcoded for all its streams together, which may differ.
+#[tokio::test]
+async fn streams_give_json_to_who_asks_for_it() {
+    let setting = Setting::new().await;
+    let method = "qi.typed.v1.Typed/SubscribeOnDynamic";
+    let metadata = json!({"qi-value-format": "json"});
+    let as_json = setting.grpc.stream_with(method, json!({}), metadata).await;
+    let exact = setting.grpc.stream(method, json!({})).await;
+    for (args, in_json, in_full) in [
+        (json!([7]), json!(7.0), json!({"intValue": "7"})),
+        (json!(["a"]), json!("a"), json!({"stringValue": "a"})),
+    ] {
+        let emit = json!(["onDynamic", args]);
+        setting.libqi.call("Typed", "emit", emit).await.unwrap();
+        assert_eq!(as_json.message().await["value"]["json"], in_json);
+        let message = exact.message().await;
+        for (arm, value) in in_full.as_object().unwrap() {
+            assert_eq!(message["value"][arm], *value, "{message}");
+        }
+    }
+    exact.cancel().await;
+    setting
+        .libqi
+        .call("Typed", "emit", json!(["onDynamic", [true]]))
+        .await
+        .unwrap();
+    assert_eq!(as_json.message().await["value"]["json"], true);
+}
+
 #[tokio::test]
 async fn a_signal_without_a_signature_is_streamed() {
     let setting = Setting::new().await;

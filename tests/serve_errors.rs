@@ -4,11 +4,13 @@
 
 mod support;
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
 use serde_json::json;
 use support::{Finished, Gateway, GrpcClient, LibqiRobot};
-use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 const SUBTRACT: &str = "qi.typed.v1.Typed/Subtract";
 const WHOLE_SERVER: &str = "";
@@ -89,6 +91,39 @@ async fn a_url_that_is_none_is_told() {
         let args = ["serve", "--qi-url", url, "--listen", "127.0.0.1:0"];
         assert_refused(&Gateway::run(&args).await, url);
     }
+}
+
+/// A client whose user gave up on a page full of calls once lost its connection, and with it all
+/// streams: the server took the cancelled calls for an attack.
+#[tokio::test]
+async fn a_client_that_gives_up_many_calls_keeps_its_connection() {
+    let url = format!("tcp://127.0.0.1:{}", unused_port());
+    let gateway = Gateway::serve(&url).await;
+    let mut client = HealthClient::new(gateway.channel().await);
+    let request = HealthCheckRequest::default();
+    let mut changes = client.watch(request.clone()).await.unwrap().into_inner();
+    let first = changes.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::NotServing);
+
+    for patience in 0..40 {
+        let calls = (0..100).map(|_| {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.check(request).await }
+        });
+        let given_up = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = futures_util::future::join_all(calls) => {}
+            () = given_up => {}
+        }
+    }
+    client.check(request).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_millis(200), changes.message()).await;
+    assert!(ended.is_err(), "{ended:?}");
 }
 
 #[tokio::test]

@@ -18,13 +18,36 @@ impl Backoff {
         }
     }
 
-    pub(crate) const fn reset(&mut self) {
-        self.next = self.first;
+    /// Starts anew after a connection that lasted longer than the pause that is due, so that a
+    /// robot that accepts and hangs up at once is not hammered, and one that restarts twice in a
+    /// minute is not waited for.
+    pub(crate) fn lasted(&mut self, time: Duration) {
+        if time > self.next {
+            self.next = self.first;
+        }
     }
 
     pub(crate) async fn pause(&mut self) {
         let pause = self.next.mul_f64(rand::random_range(0.5..=1.0));
         self.next = (self.next * 2).min(self.longest);
         tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_connection_that_lasted_starts_the_pauses_anew() {
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut backoff = Backoff::new((first, longest));
+        for _ in 0..10 {
+            backoff.pause().await;
+        }
+        backoff.lasted(Duration::from_millis(900));
+        assert_eq!(backoff.next, longest);
+        backoff.lasted(Duration::from_millis(1100));
+        assert_eq!(backoff.next, first);
     }
 }

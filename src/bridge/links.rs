@@ -7,7 +7,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 
 use super::{RobotConfig, backoff::Backoff};
 use crate::qi::{
@@ -106,7 +106,7 @@ impl Links {
             LinkTask {
                 name,
                 reported: false,
-                handle: tokio::spawn(keeper.run(info)),
+                handle: tokio::spawn(keeper.run(info).in_current_span()),
             }
         });
     }
@@ -151,10 +151,7 @@ impl Keeper {
                         .await;
                     connection.closed().await;
                     self.tell(LinkEvent::Down(self.id, self.name.clone())).await;
-                    // A service that hangs up at once is not hammered.
-                    if since.elapsed() > self.config.backoff.1 {
-                        backoff.reset();
-                    }
+                    backoff.lasted(since.elapsed());
                 }
                 failed => {
                     let why = match failed {

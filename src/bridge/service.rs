@@ -64,6 +64,11 @@ pub enum ValueFormat {
     Json,
 }
 
+impl ValueFormat {
+    /// Every format.
+    pub(crate) const ALL: [Self; 2] = [Self::Exact, Self::Json];
+}
+
 impl Link {
     pub(crate) const fn new(object: RemoteObject) -> Self {
         Self {
@@ -305,12 +310,13 @@ impl Service {
         method: &Method,
         payload: &Bytes,
         flags: Flags,
+        format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let holds = flags
             .contains(Flags::DYNAMIC_PAYLOAD)
             .then_some(Holds::Arguments);
-        self.decode(link, method, payload, holds, ValueFormat::Exact, out)
+        self.decode(link, method, payload, holds, format, out)
     }
 
     fn encode(
@@ -401,10 +407,11 @@ impl Source for Generated {
         opened: &Opened,
         payload: &Bytes,
         flags: Flags,
+        format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let service = self.service.upgrade().ok_or(BridgeError::Unavailable)?;
-        service.decode_event(&opened.link, &self.method, payload, flags, out)
+        service.decode_event(&opened.link, &self.method, payload, flags, format, out)
     }
 }
 

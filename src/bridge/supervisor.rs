@@ -138,10 +138,7 @@ impl Supervisor {
                     }
                     session.close();
                     self.set_away();
-                    // A robot that accepts and hangs up at once is not hammered.
-                    if since.elapsed() > self.config.backoff.1 {
-                        backoff.reset();
-                    }
+                    backoff.lasted(since.elapsed());
                 }
                 Err(error) => {
                     let text = error.to_string();

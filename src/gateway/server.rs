@@ -146,6 +146,12 @@ impl Gateway {
             .with_keepalive(Some(self.config.keepalive));
         Server::builder()
             .max_concurrent_streams(self.config.max_concurrent_streams)
+            // Calls that a client gives up before they were looked at. h2 takes more than 20 for an
+            // attack and ends the connection, with all its streams; a client that shares one
+            // connection between many users may give up all calls that it may have.
+            .http2_max_pending_accept_reset_streams(Some(
+                self.config.max_concurrent_streams as usize,
+            ))
             .http2_keepalive_interval(Some(self.config.keepalive))
             .serve_with_incoming_shutdown(router, incoming, stopped)
             .await

@@ -47,7 +47,10 @@ pub(crate) async fn handle(incoming: Incoming) -> Result<Response<Body>, Gateway
         max_request_bytes,
     } = incoming;
     let message = read_message(&headers, body, max_request_bytes).await?;
-    let policy = policy(&message)?;
+    let policy = Policy {
+        format,
+        ..policy(&message)?
+    };
     let watch = route.method.schema().kind == MethodKind::WatchProperty;
     let subscription = route.service.subscribe(&route.method, policy, watch)?;
     subscription.registered().await?;

@@ -76,7 +76,17 @@ impl GrpcClient {
     /// # Panics
     /// When the stream ends before that.
     pub(crate) async fn stream(&self, method: &str, request: Value) -> GrpcStream<'_> {
-        let command = command("stream", method, &request, &json!({}), None);
+        self.stream_with(method, request, json!({})).await
+    }
+
+    /// The same with metadata.
+    pub(crate) async fn stream_with(
+        &self,
+        method: &str,
+        request: Value,
+        metadata: Value,
+    ) -> GrpcStream<'_> {
+        let command = command("stream", method, &request, &metadata, None);
         let answers = self.peer.send(command);
         let first = answers.next().await;
         assert!(first.get("headers").is_some(), "{method}: {first}");

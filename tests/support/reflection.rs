@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor, Value};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, ServerReflectionResponse,
@@ -96,15 +96,15 @@ impl Reflected {
 
 /// A reflection stream, one question at a time.
 struct Questions {
-    requests: mpsc::UnboundedSender<ServerReflectionRequest>,
+    requests: mpsc::Sender<ServerReflectionRequest>,
     answers: Streaming<ServerReflectionResponse>,
 }
 
 impl Questions {
     async fn start(channel: Channel) -> Self {
-        let (requests, stream) = mpsc::unbounded_channel();
+        let (requests, stream) = mpsc::channel(1);
         let mut client = ServerReflectionClient::new(channel).max_decoding_message_size(usize::MAX);
-        let asked = client.server_reflection_info(UnboundedReceiverStream::new(stream));
+        let asked = client.server_reflection_info(ReceiverStream::new(stream));
         Self {
             requests,
             answers: asked.await.unwrap().into_inner(),
@@ -116,7 +116,7 @@ impl Questions {
             host: String::new(),
             message_request: Some(question),
         };
-        self.requests.send(request).unwrap();
+        self.requests.send(request).await.unwrap();
         let answer = self.answers.message().await.unwrap().unwrap();
         answer.message_response.unwrap()
     }

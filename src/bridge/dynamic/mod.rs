@@ -247,10 +247,8 @@ impl Dynamic {
         target: Target,
         signal: &str,
         policy: Policy,
-        format: ValueFormat,
     ) -> Result<ValueStream, Arc<BridgeError>> {
-        self.stream(target, (Watched::Signal, signal), policy, format)
-            .await
+        self.stream(target, (Watched::Signal, signal), policy).await
     }
 
     /// Streams the values of a property, the current one first.
@@ -267,9 +265,8 @@ impl Dynamic {
         target: Target,
         property: &str,
         policy: Policy,
-        format: ValueFormat,
     ) -> Result<ValueStream, Arc<BridgeError>> {
-        self.stream(target, (Watched::Property, property), policy, format)
+        self.stream(target, (Watched::Property, property), policy)
             .await
     }
 
@@ -278,7 +275,6 @@ impl Dynamic {
         target: Target,
         (watched, member): (Watched, &str),
         policy: Policy,
-        format: ValueFormat,
     ) -> Result<ValueStream, Arc<BridgeError>> {
         let place = self.find(&target.place)?;
         place.link()?;
@@ -289,14 +285,13 @@ impl Dynamic {
             through: target.through,
             links: place.links,
             settings: Arc::clone(&self.settings),
-            format,
             found: Mutex::default(),
         });
         let key = if source.through.is_some() {
             HubKey::Own(self.settings.streams.fetch_add(1, Ordering::Relaxed))
         } else {
             let view = self.settings.view(&source.object, &place.meta);
-            HubKey::Values(source.find(view)?.0, format)
+            HubKey::Values(source.find(view)?.0)
         };
         let queue = Arc::new(match watched {
             Watched::Signal => EventQueue::new(policy),
@@ -306,7 +301,7 @@ impl Dynamic {
         let subscription = place.hubs.join(key, &queue, &shared)?;
         subscription.registered().await?;
         if watched == Watched::Property {
-            source.release_current(&subscription).await?;
+            source.release_current(&subscription, policy.format).await?;
         }
         Ok(ValueStream::new(subscription, place.held))
     }

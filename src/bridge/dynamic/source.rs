@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     Settings, Through,
-    member::{AnswerDecoder, EVENT_FIELD, View},
+    member::{EVENT_FIELD, View},
 };
 use crate::{
     bridge::{
@@ -21,7 +21,6 @@ use crate::{
         service::{Link, ValueFormat},
     },
     qi::{
-        session::RemoteObject,
         value::Type,
         wire::{ActionId, Flags},
     },
@@ -66,7 +65,6 @@ pub(super) struct MemberSource {
     pub(super) through: Option<Through>,
     pub(super) links: watch::Receiver<Option<Arc<Link>>>,
     pub(super) settings: Arc<Settings>,
-    pub(super) format: ValueFormat,
     /// What was found when there was a link last.
     pub(super) found: Mutex<Option<(Arc<Link>, ActionId)>>,
 }
@@ -112,6 +110,7 @@ impl MemberSource {
     pub(super) async fn release_current(
         &self,
         subscription: &Subscription,
+        format: ValueFormat,
     ) -> Result<(), BridgeError> {
         let found = self.found.lock().clone();
         let (link, property) = match found {
@@ -127,17 +126,13 @@ impl MemberSource {
         };
         let object = link.object();
         let reply = object.property(property).await?;
-        let decoder = self.decoder(object);
+        let decoder = self.settings.decoder(object, format);
         let mut message = Vec::new();
         let value = decoder.dynamic(&reply.payload)?;
         prost::encoding::bytes::encode(EVENT_FIELD, &value, &mut message);
         let now = SystemTime::now();
         subscription.queue().release(message.into(), now);
         Ok(())
-    }
-
-    fn decoder<'a>(&'a self, object: &'a RemoteObject) -> AnswerDecoder<'a> {
-        self.settings.decoder(object, self.format)
     }
 }
 
@@ -167,9 +162,14 @@ impl Source for MemberSource {
         opened: &Opened,
         payload: &Bytes,
         flags: Flags,
+        format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
-        self.decoder(opened.link.object())
-            .event(payload, flags, &opened.arguments, out)
+        self.settings.decoder(opened.link.object(), format).event(
+            payload,
+            flags,
+            &opened.arguments,
+            out,
+        )
     }
 }

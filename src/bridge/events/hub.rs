@@ -24,7 +24,10 @@ use super::{
     source::{Opened, Source},
 };
 use crate::{
-    bridge::{BridgeError, service::Link},
+    bridge::{
+        BridgeError,
+        service::{Link, ValueFormat},
+    },
     qi::{
         session::{CallError, EventSink, SendError},
         wire::Flags,
@@ -168,9 +171,18 @@ impl Hub {
         }
     }
 
-    fn transcode(&self, opened: &Opened, payload: &Bytes, flags: Flags) -> Option<Bytes> {
+    fn transcode(
+        &self,
+        opened: &Opened,
+        payload: &Bytes,
+        flags: Flags,
+        format: ValueFormat,
+    ) -> Option<Bytes> {
         let mut body = Vec::with_capacity(payload.len());
-        match self.source.decode(opened, payload, flags, &mut body) {
+        let decoded = self
+            .source
+            .decode(opened, payload, flags, format, &mut body);
+        match decoded {
             Ok(()) => Some(body.into()),
             Err(error) => {
                 let first = !std::mem::replace(&mut self.queues.lock().reported, true);
@@ -197,11 +209,19 @@ struct Feed {
 impl EventSink for Feed {
     fn event(&self, payload: &Bytes, flags: Flags) {
         let received_at = SystemTime::now();
-        let body = self.hub.transcode(&self.opened, payload, flags);
-        for queue in &*self.hub.queues() {
-            match &body {
-                Some(body) => queue.push(body, received_at),
-                None => queue.skip(),
+        let queues = self.hub.queues();
+        for format in ValueFormat::ALL {
+            let wanting = |queue: &&Arc<EventQueue>| queue.policy().format == format;
+            let mut wanting = queues.iter().filter(wanting).peekable();
+            if wanting.peek().is_none() {
+                continue;
+            }
+            let body = self.hub.transcode(&self.opened, payload, flags, format);
+            for queue in wanting {
+                match &body {
+                    Some(body) => queue.push(body, received_at),
+                    None => queue.skip(),
+                }
             }
         }
     }

@@ -5,10 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{End, EventQueue, Subscription, hub::Hub, source::Source};
-use crate::{
-    bridge::{BridgeError, service::ValueFormat},
-    qi::wire::ActionId,
-};
+use crate::{bridge::BridgeError, qi::wire::ActionId};
 
 /// The hubs of one object, each with one registration at the robot.
 #[derive(Debug, Default)]
@@ -21,14 +18,14 @@ struct Inner {
     retired: bool,
 }
 
-/// Which streams share a hub: those that get the same bytes.
+/// Which streams share a hub: those whose messages are of one type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum HubKey {
     /// Streams of the generated API.
     Generated(ActionId),
     /// Streams of `Value`s. The registration is the same as that of the generated API: those with one
     /// object of one connection share it.
-    Values(ActionId, ValueFormat),
+    Values(ActionId),
     /// A stream with an object of its own.
     Own(u64),
 }

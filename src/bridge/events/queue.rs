@@ -12,6 +12,8 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, Sleep};
 
+use crate::bridge::service::ValueFormat;
+
 /// How a stream is delivered: `qi.gateway.v1.SubscribeOptions`, checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
@@ -24,6 +26,8 @@ pub struct Policy {
     pub min_interval: Option<Duration>,
     /// What happens when the robot goes away.
     pub on_disconnect: OnDisconnect,
+    /// How the values come; told by the metadata of the request, not by its options.
+    pub format: ValueFormat,
 }
 
 /// What happens to an event that finds the queue full.
@@ -71,6 +75,7 @@ impl Default for Policy {
             overflow: Overflow::default(),
             min_interval: None,
             on_disconnect: OnDisconnect::default(),
+            format: ValueFormat::default(),
         }
     }
 }

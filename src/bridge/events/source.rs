@@ -6,7 +6,11 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
-    bridge::{BridgeError, borrowed::Borrowed, service::Link},
+    bridge::{
+        BridgeError,
+        borrowed::Borrowed,
+        service::{Link, ValueFormat},
+    },
     qi::{
         value::Type,
         wire::{ActionId, Flags},
@@ -37,6 +41,7 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
         opened: &Opened,
         payload: &Bytes,
         flags: Flags,
+        format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError>;
 }

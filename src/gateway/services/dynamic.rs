@@ -11,7 +11,7 @@ use crate::{
     bridge::{
         BridgeError, Dynamic,
         dynamic::{Place, Target, TargetError, Through},
-        events::Delivery,
+        events::{Delivery, Policy},
     },
     gateway::{
         status::GatewayError,
@@ -99,13 +99,14 @@ impl DynamicService for Calls {
         } = asked.message;
         let (target, name) = parse(target);
         let subscribing = async {
-            let policy = policy_of(options.unwrap_or_default())?;
-            let subscribed = self
-                .dynamic
-                .subscribe(target?, &signal, policy, asked.format);
+            let policy = Policy {
+                format: asked.format,
+                ..policy_of(options.unwrap_or_default())?
+            };
+            let subscribed = self.dynamic.subscribe(target?, &signal, policy);
             let values = subscribed.await?;
             let names = (name.clone(), signal.clone());
-            Ok(Messages::new(values, asked.deadline, event, names))
+            Ok(Messages::stream(values, asked.deadline, event, names))
         };
         answer(asked.deadline, (&name, &signal), subscribing).await
     }
@@ -161,13 +162,14 @@ impl DynamicService for Calls {
         } = asked.message;
         let (target, name) = parse(target);
         let watching = async {
-            let policy = policy_of(options.unwrap_or_default())?;
-            let watched = self
-                .dynamic
-                .watch_property(target?, &property, policy, asked.format);
+            let policy = Policy {
+                format: asked.format,
+                ..policy_of(options.unwrap_or_default())?
+            };
+            let watched = self.dynamic.watch_property(target?, &property, policy);
             let values = watched.await?;
             let names = (name.clone(), property.clone());
-            Ok(Messages::new(values, asked.deadline, change, names))
+            Ok(Messages::stream(values, asked.deadline, change, names))
         };
         answer(asked.deadline, (&name, &property), watching).await
     }

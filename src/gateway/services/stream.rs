@@ -32,7 +32,7 @@ pub(super) struct Messages<T> {
 }
 
 impl<T: 'static> Messages<T> {
-    pub(super) fn new(
+    pub(super) fn stream(
         values: ValueStream,
         deadline: Option<Instant>,
         message: fn(&Delivery) -> Result<T, GatewayError>,

@@ -222,6 +222,12 @@ async fn signals_are_streamed_as_values() {
         .grpc
         .stream(&format!("{DYNAMIC}/Subscribe"), request)
         .await;
+    let request = json!({"target": {"service": "Typed"}, "signal": "onPair"});
+    let as_json = json!({"qi-value-format": "json"});
+    let in_json = setting
+        .grpc
+        .stream_with(&format!("{DYNAMIC}/Subscribe"), request, as_json)
+        .await;
     let generated = setting
         .grpc
         .stream("qi.typed.v1.Typed/SubscribeOnPair", json!({}))
@@ -236,6 +242,8 @@ async fn signals_are_streamed_as_values() {
         "one registration, one event: {event}"
     );
     assert_eq!(generated.message().await["info"]["sequence"], "1");
+    assert_eq!(in_json.message().await["args"][0]["json"], "a");
+    in_json.cancel().await;
     pairs.cancel().await;
     generated.cancel().await;
 }

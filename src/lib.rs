@@ -49,24 +49,28 @@ pub mod proto {
         tonic::include_proto!("qi.gateway.v1");
     }
 
+    macro_rules! static_file {
+        ($name:literal) => {
+            (
+                concat!("qi/gateway/v1/", $name, ".proto"),
+                include_str!(concat!("../proto/qi/gateway/v1/", $name, ".proto")),
+            )
+        };
+    }
+
+    /// The .proto files of the static API, by path: the path by which others import each, and its
+    /// text.
+    pub const STATIC_FILES: [(&str, &str); 6] = [
+        static_file!("directory"),
+        static_file!("dynamic"),
+        static_file!("event"),
+        static_file!("object"),
+        static_file!("options"),
+        static_file!("value"),
+    ];
+
     /// The encoded `FileDescriptorSet` of the static API and all that it imports, with comments
     /// and custom options.
     pub const FILE_DESCRIPTOR_SET: &[u8] =
         include_bytes!(concat!(env!("OUT_DIR"), "/static_api.bin"));
-
-    /// The .proto files of the static API: the path by which others import each, and its text.
-    pub const SOURCES: [(&str, &str); 3] = [
-        (
-            "qi/gateway/v1/event.proto",
-            include_str!("../proto/qi/gateway/v1/event.proto"),
-        ),
-        (
-            "qi/gateway/v1/options.proto",
-            include_str!("../proto/qi/gateway/v1/options.proto"),
-        ),
-        (
-            "qi/gateway/v1/value.proto",
-            include_str!("../proto/qi/gateway/v1/value.proto"),
-        ),
-    ];
 }

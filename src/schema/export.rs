@@ -15,7 +15,7 @@ use crate::proto;
 /// A descriptor does not decode; those of [`ServiceSchema::new`] do.
 pub fn proto_files(schemas: &[ServiceSchema]) -> Result<BTreeMap<String, String>, DecodeError> {
     let mut files = BTreeMap::new();
-    for (path, text) in proto::SOURCES {
+    for (path, text) in proto::STATIC_FILES {
         files.insert(path.to_owned(), text.to_owned());
     }
     for schema in schemas {
@@ -79,7 +79,7 @@ mod tests {
         let services = names.map(|name| (name.to_owned(), MetaObject::default()));
         let schemas = Snapshot::new(services, []).schemas(&SchemaOptions::default());
         let files = proto_files(&schemas).unwrap();
-        assert_eq!(files.len(), names.len() + proto::SOURCES.len());
+        assert_eq!(files.len(), names.len() + proto::STATIC_FILES.len());
         for path in files.keys() {
             let parts: Vec<_> = path.split('/').collect();
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -99,6 +99,6 @@ mod tests {
         let names = files.iter().map(|file| file.name.as_str());
         let mut names: Vec<_> = names.filter(|it| it.starts_with("qi/")).collect();
         names.sort_unstable();
-        assert_eq!(names, proto::SOURCES.map(|(path, _)| path));
+        assert_eq!(names, proto::STATIC_FILES.map(|(path, _)| path));
     }
 }

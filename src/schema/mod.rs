@@ -41,6 +41,7 @@ mod types;
 
 pub use files::{FilesError, ProtoFile};
 pub use finding::{Finding, MemberKind, Problem};
+pub use members::is_private;
 pub use packages::{package, packages};
 pub use service::{MethodKind, MethodSchema, Request, ServiceSchema};
 pub use shape::{FieldShape, MessageShape, Payload, Scalar, Shape};

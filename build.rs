@@ -4,10 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 3] = [
+const PROTOS: [&str; 6] = [
     "qi/gateway/v1/value.proto",
     "qi/gateway/v1/event.proto",
     "qi/gateway/v1/options.proto",
+    "qi/gateway/v1/dynamic.proto",
+    "qi/gateway/v1/object.proto",
+    "qi/gateway/v1/directory.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     debug_assert!(set.encoded_len() > 0);
     tonic_prost_build::configure()
         .bytes(".qi.gateway.v1")
+        .build_client(false)
         .compile_fds(set)?;
     Ok(())
 }

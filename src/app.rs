@@ -77,7 +77,9 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), GatewayServerError> {
         let robot = Robot::start(self.robot);
         let stopping = CancellationToken::new();
-        let mut serving = Box::pin(self.gateway.serve(robot.watch(), stopping.clone()));
+        let dynamic = robot.dynamic().clone();
+        let serving = self.gateway.serve(robot.watch(), dynamic, stopping.clone());
+        let mut serving = Box::pin(serving);
         tokio::select! {
             served = &mut serving => return served,
             () = stop => {}

@@ -49,6 +49,26 @@ pub mod proto {
         tonic::include_proto!("qi.gateway.v1");
     }
 
+    macro_rules! static_file {
+        ($name:literal) => {
+            (
+                concat!("qi/gateway/v1/", $name, ".proto"),
+                include_str!(concat!("../proto/qi/gateway/v1/", $name, ".proto")),
+            )
+        };
+    }
+
+    /// The .proto files of the static API, by path: the path by which others import each, and its
+    /// text.
+    pub const STATIC_FILES: [(&str, &str); 6] = [
+        static_file!("directory"),
+        static_file!("dynamic"),
+        static_file!("event"),
+        static_file!("object"),
+        static_file!("options"),
+        static_file!("value"),
+    ];
+
     /// The encoded `FileDescriptorSet` of the static API and all that it imports, with comments
     /// and custom options.
     pub const FILE_DESCRIPTOR_SET: &[u8] =

@@ -10,10 +10,10 @@ async fn main() -> ExitCode {
     let arguments = cli::Cli::parse();
     telemetry::init();
     match cli::run(arguments).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("{failure}");
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }

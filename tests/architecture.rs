@@ -17,7 +17,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("demo", &["qi"]),
         ("telemetry", &[]),
         ("app", &["bridge", "gateway"]),
-        ("cli", &["app", "bridge", "demo", "gateway", "qi"]),
+        ("cli", &["app", "bridge", "demo", "gateway", "qi", "schema"]),
     ])
 }
 

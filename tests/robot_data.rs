@@ -9,15 +9,18 @@
 
 #[path = "support/compile.rs"]
 mod compile;
-#[path = "support/meta_json.rs"]
-mod meta_json;
+mod support;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use qi_grpc_gateway::{
     qi::{value::MetaObject, wire::ActionId},
-    schema::{Finding, MemberKind, MethodKind, Problem, SchemaOptions, ServiceSchema, packages},
+    schema::{
+        Finding, MemberKind, MethodKind, Problem, SchemaOptions, ServiceSchema, packages,
+        snapshot::{Snapshot, SnapshotLimits},
+    },
 };
+use support::{Gateway, buf_in, nao::robots_dir};
 
 const REGISTRATION: [&str; 4] = [
     "registerService",
@@ -27,14 +30,13 @@ const REGISTRATION: [&str; 4] = [
 ];
 
 fn robot() -> Vec<(String, MetaObject)> {
-    let directory = std::env::var_os("QI_ROBOTS_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/robots"),
-        PathBuf::from,
-    );
-    let text = std::fs::read_to_string(directory.join("nao-v6.json")).expect("QI_ROBOTS_DIR");
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let services = json["services"].as_array().unwrap();
-    services.iter().map(meta_json::service).collect()
+    let text = std::fs::read(data()).expect("QI_ROBOTS_DIR");
+    let snapshot = Snapshot::parse(&text, &SnapshotLimits::default()).unwrap();
+    snapshot.into_services().into_iter().collect()
+}
+
+fn data() -> PathBuf {
+    robots_dir().join("nao-v6.json")
 }
 
 fn schemas(robot: &[(String, MetaObject)], options: SchemaOptions) -> Vec<ServiceSchema> {
@@ -145,4 +147,20 @@ fn the_same_robot_gives_the_same_bytes() {
     let mut again = schemas(&backwards, SchemaOptions::default());
     again.reverse();
     assert_eq!(schemas(&robot, SchemaOptions::default()), again);
+}
+
+#[tokio::test]
+async fn the_export_is_lint_clean_and_builds() {
+    for private in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, out) = (data(), folder.path().join("api"));
+        let (from, to) = (data.to_str().unwrap(), out.to_str().unwrap());
+        let mut args = vec!["schema", "export", "--from", from, "--out", to];
+        args.extend(private.then_some("--expose-private"));
+        Gateway::run(&args).await.success();
+        let packages = std::fs::read_dir(out.join("qi")).unwrap().count();
+        assert_eq!(packages, 114 + 1, "the services and the static API");
+        buf_in(&out, &["lint"]).await.success();
+        buf_in(&out, &["build"]).await.success();
+    }
 }

@@ -15,7 +15,7 @@ use qi_grpc_gateway::{
         },
         wire::ActionId,
     },
-    schema::{MethodSchema, SchemaOptions, ServiceSchema},
+    schema::{MethodSchema, SchemaOptions, ServiceSchema, diff::Diff},
 };
 
 const PUBLIC: SchemaOptions = SchemaOptions {
@@ -38,6 +38,8 @@ proptest! {
         for method in &before.methods {
             prop_assert_eq!(Some(method), same(&after, method));
         }
+        let diff = Diff::between(&[before], &[after]).unwrap();
+        prop_assert!(!diff.is_breaking(), "{diff}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Why a call or a subscription failed, split by blame.
 
+use super::dynamic::TargetError;
 use crate::{
     qi::session::CallError,
     transcode::{RequestError, ResponseError},
@@ -11,6 +12,9 @@ pub enum BridgeError {
     /// The client's request is not what the method takes. Nothing was sent.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The names in a dynamic request lead nowhere.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The service is away. Nothing was sent.
     #[error("the service is not available")]
     Unavailable,
@@ -23,6 +27,14 @@ pub enum BridgeError {
 }
 
 impl BridgeError {
+    /// The same, of the method that a dynamic request goes through.
+    pub(crate) fn in_through(self) -> Self {
+        match self {
+            Self::Request(error) => Self::Request(error.inside("target.through")),
+            other => other,
+        }
+    }
+
     /// Whether nothing was sent because the service is away: safe to try again.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {

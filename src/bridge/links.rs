@@ -17,7 +17,7 @@ use crate::qi::{
 
 /// What the task of a service tells its supervisor.
 pub(crate) enum LinkEvent {
-    Up(ServiceId, String, RemoteObject),
+    Up(ServiceId, String, RemoteObject, ServiceInfo),
     Failed(ServiceId, String),
     Down(ServiceId, String),
 }
@@ -143,11 +143,11 @@ impl Keeper {
         let mut reported = None;
         loop {
             match timeout(LINK_TIMEOUT, self.object(info.take())).await {
-                Ok(Ok(object)) => {
+                Ok(Ok((object, info))) => {
                     reported = None;
                     let since = Instant::now();
                     let connection = object.connection().clone();
-                    self.tell(LinkEvent::Up(self.id, self.name.clone(), object))
+                    self.tell(LinkEvent::Up(self.id, self.name.clone(), object, info))
                         .await;
                     connection.closed().await;
                     self.tell(LinkEvent::Down(self.id, self.name.clone())).await;
@@ -175,11 +175,19 @@ impl Keeper {
         }
     }
 
-    async fn object(&self, info: Option<ServiceInfo>) -> Result<RemoteObject, ServiceError> {
-        match info {
-            Some(info) => self.session.object(&info).await,
-            None => self.session.service(&self.name).await,
-        }
+    /// The service's main object, and how the bus knows it.
+    async fn object(
+        &self,
+        info: Option<ServiceInfo>,
+    ) -> Result<(RemoteObject, ServiceInfo), ServiceError> {
+        let info = match info {
+            Some(info) => info,
+            None => {
+                let found = self.session.service_info(&self.name).await;
+                found.map_err(ServiceError::LookUp)?
+            }
+        };
+        Ok((self.session.object(&info).await?, info))
     }
 
     async fn tell(&self, event: LinkEvent) {

@@ -7,6 +7,7 @@
 //!  Robot ──▶ Catalogue ──▶ Service ──▶ Method: plans
 //!                             │  └────▶ Hub: one registration at the robot, many streams
 //!                             └───────▶ link: the remote object, none while it is away
+//!  Dynamic ──name──▶ Service or held object ──▶ the same links and hubs
 //! ```
 //!
 //! | module | what |
@@ -18,12 +19,17 @@
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
 //! | [`objects`] | objects that methods returned, with their leases |
+//! | [`introspect`] | what all services say about themselves, asked once |
+//! | [`dynamic`] | members by name, with values of any type |
+//! | `borrowed` | objects that the gateway asked for itself |
 //! | [`error`] | why a call or subscription failed |
 
 mod backoff;
 pub mod catalogue;
+pub mod dynamic;
 pub mod error;
 pub mod events;
+pub mod introspect;
 mod links;
 pub mod objects;
 pub mod robot;
@@ -32,7 +38,10 @@ pub(crate) mod sample;
 pub mod service;
 pub mod supervisor;
 
+mod borrowed;
+
 pub use catalogue::{Catalogue, Route};
+pub use dynamic::Dynamic;
 pub use error::BridgeError;
 pub use robot::{Robot, RobotConfig};
 pub use service::{Method, Service};

@@ -7,14 +7,22 @@
 use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 use tracing::{debug, warn};
 
+use super::{
+    dynamic::TargetError,
+    events::{End, Hubs},
+    service::Link,
+};
 use crate::{
     qi::{
         session::{Connection, RemoteObject},
         value::{
-            ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
+            MetaObject, ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
             codec::{EncodeContext, encode},
         },
         wire::{Limits, ObjectId, ServiceId, Writer},
@@ -29,21 +37,102 @@ pub struct ObjectTable {
     entries: Mutex<HashMap<String, Entry>>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    object: RemoteObject,
-    expires: Instant,
+/// An object that is held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// Its id.
+    pub id: String,
+    /// What it says about itself.
+    pub description: String,
+    /// How long it is still held, unless it is in use then.
+    pub left: Duration,
+    /// How many calls and streams use it now.
+    pub uses: usize,
 }
 
-impl Entry {
-    /// Tells the robot that the object is needed no more. Where that cannot be sent, the connection
-    /// is over and its objects with it.
-    fn release(&self) {
-        let _ = self.object.terminate();
+#[derive(Debug)]
+struct Entry {
+    object: Arc<HeldObject>,
+    /// When the lease ends, unless the object is in use then.
+    expires: Instant,
+    /// How many calls and streams use the object now.
+    uses: usize,
+}
+
+/// An object that a client holds.
+#[derive(Debug)]
+pub(crate) struct HeldObject {
+    meta: Arc<MetaObject>,
+    /// None once it was released.
+    link: watch::Sender<Option<Arc<Link>>>,
+    hubs: Arc<Hubs>,
+}
+
+impl HeldObject {
+    fn new(object: RemoteObject) -> Self {
+        Self {
+            meta: Arc::clone(object.meta()),
+            link: watch::Sender::new(Some(Arc::new(Link::new(object)))),
+            hubs: Arc::default(),
+        }
+    }
+
+    pub(crate) const fn meta(&self) -> &Arc<MetaObject> {
+        &self.meta
+    }
+
+    pub(crate) fn links(&self) -> watch::Receiver<Option<Arc<Link>>> {
+        self.link.subscribe()
+    }
+
+    pub(crate) const fn hubs(&self) -> &Arc<Hubs> {
+        &self.hubs
+    }
+
+    fn is_reachable(&self) -> bool {
+        let link = self.link.borrow();
+        link.as_ref()
+            .is_some_and(|link| !link.object().connection().is_closed())
+    }
+
+    /// Ends its streams and tells the robot that the object is needed no more. Where that cannot be
+    /// sent, the connection is over and its objects with it.
+    /// Gives the way to it, if it was not released before.
+    fn release(&self, end: End) -> Option<Arc<Link>> {
+        // The reason comes first: a stream without a link would tell that the robot went away.
+        self.hubs.retire(end);
+        let link = self.link.send_replace(None)?;
+        let _ = link.object().terminate();
+        Some(link)
     }
 }
 
-/// How many objects are held at most. The one whose lease would end first makes room: a NAO's
+/// Keeps an object while it is used. The lease begins anew when it is dropped.
+#[derive(Debug)]
+pub(crate) struct ObjectUse {
+    table: Arc<ObjectTable>,
+    id: String,
+    object: Arc<HeldObject>,
+}
+
+impl ObjectUse {
+    pub(crate) const fn object(&self) -> &Arc<HeldObject> {
+        &self.object
+    }
+}
+
+impl Drop for ObjectUse {
+    fn drop(&mut self) {
+        // Ids are never given again: it is the same object, or none.
+        if let Some(entry) = self.table.entries.lock().get_mut(&self.id) {
+            entry.uses = entry.uses.saturating_sub(1);
+            entry.expires = Instant::now() + self.table.lease;
+        }
+    }
+}
+
+/// How many objects are held at most. The one whose lease would end first makes room, of those that
+/// are not in use as long as there is one: a NAO's
 /// services hand out a few objects an hour, and each costs some KiB here.
 pub const MAX_OBJECTS: usize = 16_384;
 
@@ -87,14 +176,15 @@ impl ObjectTable {
 
     fn insert(&self, id: String, object: RemoteObject) {
         let entry = Entry {
-            object,
+            object: Arc::new(HeldObject::new(object)),
             expires: Instant::now() + self.lease,
+            uses: 0,
         };
         let mut entries = self.entries.lock();
         let evicted = if entries.len() >= MAX_OBJECTS {
             let first = entries
                 .iter()
-                .min_by_key(|(_, entry)| entry.expires)
+                .min_by_key(|(_, entry)| (entry.uses > 0, entry.expires))
                 .map(|(id, _)| id.clone());
             first.and_then(|id| entries.remove(&id))
         } else {
@@ -107,8 +197,67 @@ impl ObjectTable {
                 limit = MAX_OBJECTS,
                 "too many objects are held, one is released early"
             );
-            evicted.release();
+            evicted.object.release(End::Released);
         }
+    }
+
+    /// Uses an object until the guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::UnknownObject`].
+    pub(crate) fn hold(self: &Arc<Self>, id: &str) -> Result<ObjectUse, TargetError> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(id).ok_or_else(|| unknown(id))?;
+        entry.uses += 1;
+        Ok(ObjectUse {
+            table: Arc::clone(self),
+            id: id.to_owned(),
+            object: Arc::clone(&entry.object),
+        })
+    }
+
+    /// Begins the lease of an object anew; gives how long it lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::UnknownObject`].
+    pub fn extend(&self, id: &str) -> Result<Duration, TargetError> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(id).ok_or_else(|| unknown(id))?;
+        entry.expires = Instant::now() + self.lease;
+        Ok(self.lease)
+    }
+
+    /// Releases an object and ends its streams.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::UnknownObject`].
+    pub fn release(&self, id: &str) -> Result<(), TargetError> {
+        let entry = self.entries.lock().remove(id);
+        let entry = entry.ok_or_else(|| unknown(id))?;
+        entry.object.release(End::Released);
+        Ok(())
+    }
+
+    /// The objects that are held, the one whose lease ends first in front.
+    #[must_use]
+    pub fn leases(&self) -> Vec<Lease> {
+        let now = Instant::now();
+        let entries = self.entries.lock();
+        let mut leases: Vec<_> = entries
+            .iter()
+            .map(|(id, entry)| Lease {
+                id: id.clone(),
+                description: entry.object.meta.description.clone(),
+                left: entry.expires.saturating_duration_since(now),
+                uses: entry.uses,
+            })
+            .collect();
+        drop(entries);
+        leases.sort_by(|a, b| (a.left, &a.id).cmp(&(b.left, &b.id)));
+        leases
     }
 
     /// Releases objects whose lease is over, and forgets those whose connection is; never ends.
@@ -122,33 +271,40 @@ impl ObjectTable {
     }
 
     fn sweep(&self, now: Instant) {
+        let is_over =
+            |entry: &Entry| entry.uses == 0 && entry.expires <= now || !entry.object.is_reachable();
         let over: Vec<Entry> = self
             .entries
             .lock()
-            .extract_if(|_, entry| entry.expires <= now || entry.object.connection().is_closed())
+            .extract_if(|_, entry| is_over(entry))
             .map(|(_, entry)| entry)
             .collect();
         if !over.is_empty() {
             debug!(objects = over.len(), "released");
         }
         for entry in over {
-            entry.release();
+            entry.object.release(End::Released);
         }
     }
 
     /// Releases everything and closes the connections, once the robot was told.
     pub(crate) async fn close(&self) {
         let entries = std::mem::take(&mut *self.entries.lock());
-        for entry in entries.values() {
-            entry.release();
-        }
-        for entry in entries.into_values() {
-            let connection = entry.object.connection();
+        let links: Vec<_> = entries
+            .into_values()
+            .filter_map(|entry| entry.object.release(End::Shutdown))
+            .collect();
+        for link in links {
+            let connection = link.object().connection();
             connection.close();
             // What is queued leaves before, for which the connection takes its time.
             connection.closed().await;
         }
     }
+}
+
+fn unknown(id: &str) -> TargetError {
+    TargetError::UnknownObject { id: id.to_owned() }
 }
 
 /// Takes the objects of one reply or event, to put them into a table with [`Self::keep`]. Dropped
@@ -186,7 +342,7 @@ impl ObjectSink for TableSink<'_> {
 impl Drop for TableSink<'_> {
     fn drop(&mut self) {
         for (_, object) in &self.taken {
-            // As in [`Entry::release`].
+            // As in [`HeldObject::release`].
             let _ = object.terminate();
         }
     }
@@ -309,6 +465,54 @@ mod tests {
         table.sweep(Instant::now() + Duration::from_secs(60));
         assert!(table.is_empty());
         expect(&mut peer, 7, ActionId::TERMINATE).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_begins_anew_after_each_use() {
+        let table = Arc::new(ObjectTable::new(Duration::from_secs(60)));
+        let (connection, mut peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        let id = sink.adopt(reference(5));
+        sink.keep();
+        let minutes = |count: u64| tokio::time::advance(Duration::from_secs(60 * count));
+
+        let used = table.hold(&id).unwrap();
+        assert_eq!(table.leases()[0].uses, 1);
+        minutes(10).await;
+        table.sweep(Instant::now());
+        assert_eq!(table.len(), 1, "what is in use is kept");
+        drop(used);
+        table.sweep(Instant::now());
+        assert_eq!(table.leases()[0].left, Duration::from_secs(60));
+
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(table.leases()[0].left, Duration::from_secs(20));
+        assert_eq!(table.extend(&id).unwrap(), Duration::from_secs(60));
+        tokio::time::advance(Duration::from_secs(40)).await;
+        table.sweep(Instant::now());
+        assert_eq!(table.len(), 1);
+        minutes(1).await;
+        table.sweep(Instant::now());
+        assert!(table.is_empty());
+        expect(&mut peer, 7, ActionId::TERMINATE).await;
+        assert!(table.hold(&id).is_err());
+        assert!(table.extend(&id).is_err());
+        assert!(table.release(&id).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_release_tells_the_robot_at_once() {
+        let table = Arc::new(ObjectTable::new(Duration::from_secs(60)));
+        let (connection, mut peer) = sample::connection();
+        let mut sink = table.sink(&connection);
+        let id = sink.adopt(reference(5));
+        sink.keep();
+        let used = table.hold(&id).unwrap();
+        table.release(&id).unwrap();
+        expect(&mut peer, 7, ActionId::TERMINATE).await;
+        assert!(used.object().links().borrow().is_none());
+        drop(used);
+        assert!(table.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Catalogue,
+    Catalogue, Dynamic,
     objects::ObjectTable,
     supervisor::{State, Supervisor},
 };
@@ -55,6 +55,7 @@ impl RobotConfig {
 pub struct Robot {
     state: watch::Receiver<State>,
     objects: Arc<ObjectTable>,
+    dynamic: Dynamic,
     stop: CancellationToken,
     supervisor: Option<JoinHandle<()>>,
 }
@@ -67,9 +68,12 @@ impl Robot {
     pub fn start(config: RobotConfig) -> Self {
         let objects = Arc::new(ObjectTable::new(config.object_lease));
         let stop = CancellationToken::new();
+        let (expose_private, limits) = (config.expose_private, config.limits());
         let (supervisor, state) = Supervisor::new(config, Arc::clone(&objects));
+        let known = Arc::clone(&objects);
         let supervisor = tokio::spawn(supervisor.run(stop.clone()));
         Self {
+            dynamic: Dynamic::new(state.clone(), known, expose_private, limits),
             state,
             objects,
             stop,
@@ -93,6 +97,12 @@ impl Robot {
     #[must_use]
     pub fn objects(&self) -> &Arc<ObjectTable> {
         &self.objects
+    }
+
+    /// Members by their names at the robot.
+    #[must_use]
+    pub const fn dynamic(&self) -> &Dynamic {
+        &self.dynamic
     }
 
     /// Ends all streams, releases the objects at the robot and closes the connections.

@@ -1,22 +1,24 @@
 //! One service of a robot: its methods and its link.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::debug;
 
 use super::{
     BridgeError,
-    events::{End, EventQueue, Policy, Subscription, hub::Hub},
+    events::{
+        End, EventQueue, HubKey, Hubs, Policy, Subscription,
+        source::{Opened, Opening, Source},
+    },
     objects::{NullObjects, ObjectTable},
 };
 use crate::{
     qi::{
-        session::RemoteObject,
+        session::{RemoteObject, ServiceInfo},
         value::MetaObject,
-        wire::{ActionId, Flags, Limits, ServiceId, Writer},
+        wire::{Flags, Limits, ServiceId, Writer},
     },
     schema::{MethodSchema, Request, ServiceSchema},
     transcode::{Holds, RequestContext, RequestError, RequestPlan, ResponseContext, ResponsePlan},
@@ -30,24 +32,17 @@ pub struct Service {
     meta: Arc<MetaObject>,
     methods: Vec<Arc<Method>>,
     link: watch::Sender<Option<Arc<Link>>>,
-    hubs: Mutex<Hubs>,
+    hubs: Arc<Hubs>,
     objects: Arc<ObjectTable>,
     limits: Limits,
-}
-
-/// The signals that have streams.
-#[derive(Debug, Default)]
-struct Hubs {
-    by_uid: HashMap<ActionId, Arc<Hub>>,
-    /// No stream may begin any more: this service was replaced or forgotten, or all is about to
-    /// end. Requests that found their way here before may still arrive.
-    retired: bool,
 }
 
 /// The way to a service that is there.
 #[derive(Debug)]
 pub struct Link {
     object: RemoteObject,
+    /// None where the object is not a service's main object.
+    registered: Option<Arc<ServiceInfo>>,
 }
 
 /// A method of the generated API with its compiled plans.
@@ -60,7 +55,7 @@ pub struct Method {
 }
 
 /// How a client wants the values of its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ValueFormat {
     /// As the arm of `qi.gateway.v1.Value` that says it exactly.
     #[default]
@@ -76,7 +71,18 @@ impl ValueFormat {
 
 impl Link {
     pub(crate) const fn new(object: RemoteObject) -> Self {
-        Self { object }
+        Self {
+            object,
+            registered: None,
+        }
+    }
+
+    /// The way to the main object of a service.
+    pub(crate) fn of_service(object: RemoteObject, registered: ServiceInfo) -> Self {
+        Self {
+            object,
+            registered: Some(Arc::new(registered)),
+        }
     }
 
     /// The service's main object.
@@ -123,7 +129,7 @@ impl Service {
             schema,
             meta,
             link: watch::Sender::new(None),
-            hubs: Mutex::default(),
+            hubs: Arc::default(),
             objects,
             limits,
         }
@@ -159,6 +165,12 @@ impl Service {
         self.link.borrow().is_some()
     }
 
+    /// How the bus knows the service; none while it is away.
+    #[must_use]
+    pub fn registered(&self) -> Option<Arc<ServiceInfo>> {
+        self.link.borrow().as_ref()?.registered.clone()
+    }
+
     pub(crate) fn links(&self) -> watch::Receiver<Option<Arc<Link>>> {
         self.link.subscribe()
     }
@@ -187,16 +199,13 @@ impl Service {
     /// Ends every stream for good and takes the link away: the service is replaced or forgotten,
     /// or the gateway shuts down. Calls on their way go on.
     pub(crate) fn retire(&self, end: End) {
-        let hubs = {
-            let mut hubs = self.hubs.lock();
-            hubs.retired = true;
-            std::mem::take(&mut hubs.by_uid)
-        };
         // The reason comes first: a stream without a link would tell that the robot went away.
-        for hub in hubs.into_values() {
-            hub.end(end);
-        }
+        self.hubs.retire(end);
         self.set_link(None);
+    }
+
+    pub(crate) const fn hubs(&self) -> &Arc<Hubs> {
+        &self.hubs
     }
 
     fn link(&self) -> Result<Arc<Link>, BridgeError> {
@@ -285,35 +294,17 @@ impl Service {
         } else {
             EventQueue::new(policy)
         });
-        let uid = method.schema.uid;
-        loop {
-            let hub = {
-                let mut hubs = self.hubs.lock();
-                if hubs.retired {
-                    return Err(BridgeError::Unavailable);
-                }
-                let hub = hubs.by_uid.entry(uid);
-                Arc::clone(hub.or_insert_with(|| Hub::new(self, Arc::clone(method))))
-            };
-            if let Some(subscription) = hub.join(Arc::clone(&queue)) {
-                return Ok(subscription);
-            }
-            self.forget_hub(&hub);
-        }
-    }
-
-    pub(crate) fn forget_hub(&self, hub: &Arc<Hub>) {
-        let hubs = &mut self.hubs.lock().by_uid;
-        if hubs
-            .get(&hub.uid())
-            .is_some_and(|other| Arc::ptr_eq(other, hub))
-        {
-            hubs.remove(&hub.uid());
-        }
+        let source: Arc<dyn Source> = Arc::new(Generated {
+            links: self.links(),
+            service: Arc::downgrade(self),
+            method: Arc::clone(method),
+        });
+        let key = HubKey::Generated(method.schema.uid);
+        self.hubs.join(key, &queue, &source)
     }
 
     /// Transcodes the arguments of an event that came through a link.
-    pub(crate) fn decode_event(
+    fn decode_event(
         &self,
         link: &Link,
         method: &Method,
@@ -377,6 +368,50 @@ impl Service {
             );
         }
         Ok(())
+    }
+}
+
+/// A signal of the generated API.
+#[derive(Debug)]
+struct Generated {
+    links: watch::Receiver<Option<Arc<Link>>>,
+    service: Weak<Service>,
+    method: Arc<Method>,
+}
+
+impl Source for Generated {
+    fn object(&self) -> &str {
+        &self.method.schema.path
+    }
+
+    fn member(&self) -> &str {
+        &self.method.schema.qi_name
+    }
+
+    fn links(&self) -> watch::Receiver<Option<Arc<Link>>> {
+        self.links.clone()
+    }
+
+    fn open<'a>(&'a self, link: &'a Arc<Link>) -> Opening<'a> {
+        let opened = Opened {
+            link: Arc::clone(link),
+            arguments: self.method.schema.signature.ty().clone(),
+            signal: self.method.schema.uid,
+            _borrowed: None,
+        };
+        Box::pin(std::future::ready(Ok(opened)))
+    }
+
+    fn decode(
+        &self,
+        opened: &Opened,
+        payload: &Bytes,
+        flags: Flags,
+        format: ValueFormat,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BridgeError> {
+        let service = self.service.upgrade().ok_or(BridgeError::Unavailable)?;
+        service.decode_event(&opened.link, &self.method, payload, flags, format, out)
     }
 }
 

@@ -196,7 +196,9 @@ impl Supervisor {
     /// Whether the catalogue is another one now.
     fn apply(&mut self, event: LinkEvent, links: &mut Links) -> bool {
         match event {
-            LinkEvent::Up(id, name, object) => links.reported(id) && self.link(name, object),
+            LinkEvent::Up(id, name, object, info) => {
+                links.reported(id) && self.link(name, object, info)
+            }
             LinkEvent::Failed(id, name) => {
                 links.reported(id);
                 debug!(service = name, "not reachable");
@@ -206,13 +208,13 @@ impl Supervisor {
         }
     }
 
-    fn link(&mut self, name: String, object: RemoteObject) -> bool {
+    fn link(&mut self, name: String, object: RemoteObject, info: ServiceInfo) -> bool {
         let same = self
             .known
             .get(&name)
             .filter(|known| **known.meta() == **object.meta());
         if let Some(service) = same {
-            service.set_link(Some(Link::new(object)));
+            service.set_link(Some(Link::of_service(object, info)));
             return true;
         }
         let meta = Arc::clone(object.meta());
@@ -229,7 +231,7 @@ impl Supervisor {
             return false;
         };
         let service = self.build(&name, package, &meta);
-        service.set_link(Some(Link::new(object)));
+        service.set_link(Some(Link::of_service(object, info)));
         if let Some(old) = self.known.insert(name, Arc::new(service)) {
             old.retire(End::Changed);
         }

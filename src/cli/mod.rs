@@ -2,10 +2,11 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+mod schema;
 mod serve;
 mod signals;
 
-use std::fmt;
+use std::{fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +25,8 @@ enum Command {
     /// Serve an embedded robot: no robot is needed.
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
+    /// The API that a robot's services make: export it, keep it, compare it.
+    Schema(schema::Arguments),
 }
 
 /// Why a command failed, for people.
@@ -31,6 +34,7 @@ enum Command {
 pub struct Failure {
     text: String,
     hint: Option<&'static str>,
+    code: u8,
 }
 
 impl Failure {
@@ -46,7 +50,11 @@ impl Failure {
             }
             source = error.source();
         }
-        Self { text, hint: None }
+        Self {
+            text,
+            hint: None,
+            code: 1,
+        }
     }
 
     fn hint(self, hint: &'static str) -> Self {
@@ -54,6 +62,17 @@ impl Failure {
             hint: Some(hint),
             ..self
         }
+    }
+
+    /// For a command that says something else with the usual code.
+    fn code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
     }
 }
 
@@ -67,15 +86,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs the command that the arguments name.
+/// Runs the command that the arguments name, and gives what the process ends with.
 ///
 /// # Errors
 ///
 /// A [`Failure`] to print.
-pub async fn run(cli: Cli) -> Result<(), Failure> {
+pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
-        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await?,
         #[cfg(feature = "demo")]
-        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await?,
+        Command::Schema(arguments) => return schema::run(arguments).await,
     }
+    Ok(ExitCode::SUCCESS)
 }

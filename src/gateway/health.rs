@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tokio::sync::watch;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
+use super::reflection::STATIC_SERVICES;
 use crate::bridge::supervisor::State;
 
 /// Tells of each service whether it can be called; the whole server serves while the robot is
@@ -44,7 +45,16 @@ fn statuses(state: &State) -> HashMap<String, bool> {
         .services()
         .map(|service| (service.schema().full_name.clone(), service.is_available()))
         .chain([(String::new(), state.connected)])
+        .chain(statics())
         .collect()
+}
+
+/// The gateway's own services are there whether the robot is or not.
+fn statics() -> impl Iterator<Item = (String, bool)> {
+    let own = STATIC_SERVICES
+        .iter()
+        .filter(|name| name.starts_with("qi."));
+    own.map(|name| ((*name).to_owned(), true))
 }
 
 const fn status(serving: bool) -> ServingStatus {

@@ -3,7 +3,7 @@
 //! ```text
 //!  request ──▶ Router ──path──▶ Catalogue ──▶ unary: call, property ──▶ one message
 //!                │                      └───▶ stream: signal, watch ──▶ many, shared between streams
-//!                └──other──▶ static services: reflection v1 and v1alpha, health
+//!                └──other──▶ static services: dynamic calls, reflection v1 and v1alpha, health
 //! ```
 //!
 //! | module | what |
@@ -11,6 +11,7 @@
 //! | [`server`] | binds, serves, shuts down |
 //! | `router` | picks the handler of a path |
 //! | `unary`, `streaming` | the two kinds of generated methods |
+//! | `services` | the static API of the gateway itself |
 //! | `message` | gRPC's length-prefixed messages as bytes |
 //! | `deadline` | the time that a client gives a call |
 //! | `reflection`, `health` | standard services over the live catalogue |
@@ -22,6 +23,7 @@ mod message;
 mod reflection;
 mod router;
 pub mod server;
+mod services;
 pub mod status;
 mod streaming;
 mod unary;

@@ -141,7 +141,7 @@ fn is_grpc(content_type: &HeaderValue) -> bool {
 }
 
 /// What the request metadata `qi-value-format` asks for.
-fn value_format(headers: &HeaderMap) -> ValueFormat {
+pub(crate) fn value_format(headers: &HeaderMap) -> ValueFormat {
     match headers.get("qi-value-format") {
         Some(format) if format == "json" => ValueFormat::Json,
         _ => ValueFormat::Exact,

@@ -13,8 +13,12 @@ use super::{
     health,
     reflection::{self, Reflection},
     router::Router,
+    services,
 };
-use crate::{bridge::supervisor::State, schema::FilesError};
+use crate::{
+    bridge::{Dynamic, supervisor::State},
+    schema::FilesError,
+};
 
 /// How the gRPC server is reached and what it accepts.
 #[derive(Clone, Debug)]
@@ -111,6 +115,7 @@ impl Gateway {
     pub async fn serve(
         self,
         robot: watch::Receiver<State>,
+        dynamic: Dynamic,
         stop: CancellationToken,
     ) -> Result<(), GatewayServerError> {
         let (reporter, health_server) = tonic_health::server::health_reporter();
@@ -120,6 +125,12 @@ impl Gateway {
         let statics = Routes::new(health_server)
             .add_service(reflection::v1::server(reflection.clone()))
             .add_service(reflection::v1alpha::server(reflection))
+            .add_service(services::directory::server(robot.clone(), dynamic.clone()))
+            .add_service(services::object::server(dynamic.clone()))
+            .add_service(services::dynamic::server(
+                dynamic,
+                self.config.max_request_bytes,
+            ))
             .prepare();
         let router = Router::new(robot.clone(), statics, self.config.max_request_bytes);
         let stopped = async {

@@ -8,6 +8,10 @@
 //! | an error of the robot | UNKNOWN | `ROBOT_ERROR` | with its text |
 //! | cancelled at the robot | CANCELLED | `CANCELED_BY_ROBOT` | |
 //! | an answer that was not declared | INTERNAL | `UNDECLARED_ANSWER` | |
+//! | a dynamic target that is not there | NOT_FOUND | `UNKNOWN_SERVICE`, `UNKNOWN_OBJECT` | nothing was sent |
+//! | a member that the target has not | UNIMPLEMENTED | `UNKNOWN_MEMBER` | |
+//! | the object of a stream was released | NOT_FOUND | `OBJECT_RELEASED` | |
+//! | a schema that does not decode | INTERNAL | `SCHEMA` | a fault of the gateway |
 //! | over a limit | RESOURCE_EXHAUSTED | `LIMIT` | |
 //! | a compressed request | UNIMPLEMENTED | `COMPRESSED` | only identity is taken |
 //! | the request was not received | CANCELLED | `REQUEST_LOST` | |
@@ -26,15 +30,16 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::RequestBodyError;
 use crate::{
-    bridge::{BridgeError, Route, events::End},
+    bridge::{BridgeError, Route, dynamic::TargetError, events::End},
     qi::session::{CallError, SendError},
+    schema::FilesError,
     transcode::{RequestError, ResponseError},
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "qi.gateway";
 
-/// Why a request to a generated method failed.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The request body holds no request.
@@ -62,6 +67,15 @@ pub enum GatewayError {
     /// A stream ended.
     #[error(transparent)]
     Ended(End),
+    /// A value nests deeper than messages may.
+    #[error("the value nests too deep for a message")]
+    TooDeep(#[source] prost::DecodeError),
+    /// The static API that was compiled into the program does not decode.
+    #[error("the static API cannot be given out")]
+    Schema(#[source] FilesError),
+    /// A generated file does not decode.
+    #[error("a generated file cannot be given out")]
+    SchemaText(#[source] prost::DecodeError),
     /// The time that the client gave is over.
     #[error("the deadline is over")]
     Deadline,
@@ -97,10 +111,17 @@ impl GatewayError {
     /// The status that a client of `route` gets.
     #[must_use]
     pub fn status(&self, route: &Route) -> Status {
+        self.status_of(route.service.name(), &route.method.schema().qi_name)
+    }
+
+    /// The status that a client gets who asked for a member of a service, or of an object, by their
+    /// names at the robot.
+    #[must_use]
+    pub fn status_of(&self, service: &str, member: &str) -> Status {
         let row = self.row();
         let mut text = self.to_string();
         if matches!(row.code, Code::Unavailable | Code::Internal) {
-            text = format!("{}: {text}", route.service.name());
+            text = format!("{service}: {text}");
         }
         if let Some(source) = std::error::Error::source(self)
             && row.code == Code::Internal
@@ -115,8 +136,8 @@ impl GatewayError {
             }
             None => {
                 let mut names = HashMap::from([
-                    ("service".to_owned(), route.service.name().to_owned()),
-                    ("method".to_owned(), route.method.schema().qi_name.clone()),
+                    ("service".to_owned(), service.to_owned()),
+                    ("method".to_owned(), member.to_owned()),
                 ]);
                 for name in names.values_mut() {
                     shorten(name, MAX_NAME_BYTES);
@@ -141,6 +162,8 @@ impl GatewayError {
             Self::Bridge(error) => bridge_row(error),
             Self::Subscription(error) => bridge_row(error),
             Self::Ended(end) => end_row(*end),
+            Self::TooDeep(_) => Row::new(Code::ResourceExhausted, "LIMIT"),
+            Self::Schema(_) | Self::SchemaText(_) => Row::new(Code::Internal, "SCHEMA"),
             Self::Deadline => Row::new(Code::DeadlineExceeded, "DEADLINE"),
         }
     }
@@ -184,9 +207,21 @@ fn bridge_row(error: &BridgeError) -> Row {
             Row::new(Code::ResourceExhausted, "LIMIT")
         }
         BridgeError::Request(error) => Row::argument(error.field_path().to_string()),
+        BridgeError::Target(error) => target_row(error),
         BridgeError::Unavailable => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
         BridgeError::Call(error) => call_row(error),
         BridgeError::Response(_) => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+    }
+}
+
+fn target_row(error: &TargetError) -> Row {
+    match error {
+        TargetError::Missing => Row::argument("target".to_owned()),
+        TargetError::UnknownService { .. } => Row::new(Code::NotFound, "UNKNOWN_SERVICE"),
+        TargetError::UnknownObject { .. } => Row::new(Code::NotFound, "UNKNOWN_OBJECT"),
+        TargetError::UnknownMember { .. } => Row::new(Code::Unimplemented, "UNKNOWN_MEMBER"),
+        TargetError::NoOverload { .. } => Row::argument("args".to_owned()),
+        TargetError::NotAnObject { .. } => Row::argument("target.through.method".to_owned()),
     }
 }
 
@@ -214,6 +249,7 @@ const fn end_row(end: End) -> Row {
         End::Overflow => Row::new(Code::ResourceExhausted, "SLOW_READER"),
         End::Disconnected => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
         End::Changed => Row::new(Code::Unavailable, "SERVICE_CHANGED"),
+        End::Released => Row::new(Code::NotFound, "OBJECT_RELEASED"),
         End::Refused => Row::new(Code::Unknown, "ROBOT_ERROR"),
         End::Shutdown => Row::new(Code::Unavailable, "SHUTDOWN"),
     }

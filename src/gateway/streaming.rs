@@ -88,7 +88,10 @@ struct StreamRequest {
 /// Parses the options once into what the queue works with.
 fn policy(message: &[u8]) -> Result<Policy, GatewayError> {
     let request = StreamRequest::decode(message).map_err(GatewayError::MalformedRequest)?;
-    let options = request.options.unwrap_or_default();
+    policy_of(request.options.unwrap_or_default())
+}
+
+pub(crate) fn policy_of(options: v1::SubscribeOptions) -> Result<Policy, GatewayError> {
     let mut policy = Policy::default();
     if let Some(size) = NonZeroUsize::new(options.queue_size as usize) {
         if size > Policy::MAX_QUEUE_SIZE {
@@ -202,14 +205,19 @@ impl HttpBody for EventBody {
     }
 }
 
-/// The bytes of an event: prefix, values, info. Large values stay shared, in a frame of their own.
-fn frames(delivery: Delivery) -> (Bytes, Option<[Bytes; 2]>) {
-    let info = v1::EventInfo {
+/// What the stream tells of an event.
+pub(crate) fn info(delivery: &Delivery) -> v1::EventInfo {
+    v1::EventInfo {
         sequence: delivery.sequence,
         dropped: delivery.dropped,
         received_at: Some(delivery.received_at.into()),
         gap: delivery.gap,
-    };
+    }
+}
+
+/// The bytes of an event: prefix, values, info. Large values stay shared, in a frame of their own.
+fn frames(delivery: Delivery) -> (Bytes, Option<[Bytes; 2]>) {
+    let info = info(&delivery);
     let info_bytes = prost::encoding::message::encoded_len(INFO_FIELD, &info);
     let prefix = message::prefix(delivery.body.len() + info_bytes);
     let shared = delivery.body.len() >= SHARE_BYTES;

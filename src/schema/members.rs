@@ -127,11 +127,7 @@ impl<'a> Member<'a> {
 
     /// Whether the member is hidden unless asked for.
     fn is_private(&self, service: &str) -> bool {
-        self.uid < ActionId::FIRST_OWN
-            || self.name().starts_with('_')
-            || (service == DIRECTORY
-                && matches!(self.meta, Meta::Method(_))
-                && REGISTRATION.contains(&self.name()))
+        is_private(service, self.uid, self.kind(), self.name())
     }
 
     /// What the member adds to the weight of the schema, which may be `left` at most.
@@ -165,6 +161,15 @@ impl<'a> Member<'a> {
                 })
             })
     }
+}
+
+/// Whether a member of a service is hidden unless asked for
+/// ([`SchemaOptions::expose_private`](super::SchemaOptions)).
+#[must_use]
+pub fn is_private(service: &str, uid: ActionId, kind: MemberKind, name: &str) -> bool {
+    uid < ActionId::FIRST_OWN
+        || name.starts_with('_')
+        || (service == DIRECTORY && kind == MemberKind::Method && REGISTRATION.contains(&name))
 }
 
 fn check_type(ty: &Type, depth: usize, weight: &mut usize) -> Result<(), Problem> {

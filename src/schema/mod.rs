@@ -15,9 +15,15 @@
 //! | [`shape`] | the protobuf form of types, which transcoding plans are compiled from |
 //! | [`descriptor`] | descriptors with the custom options as typed fields |
 //! | [`text`] | descriptors as .proto text |
+//! | [`snapshot`] | what services say about themselves, kept in a file |
+//! | [`export`] | schemas as files for compilers |
+//! | [`diff`] | what sets two versions of an API apart |
 
 pub mod descriptor;
+pub mod diff;
+pub mod export;
 pub mod shape;
+pub mod snapshot;
 pub mod text;
 
 mod claims;
@@ -35,6 +41,7 @@ mod types;
 
 pub use files::{FilesError, ProtoFile};
 pub use finding::{Finding, MemberKind, Problem};
+pub use members::is_private;
 pub use packages::{package, packages};
 pub use service::{MethodKind, MethodSchema, Request, ServiceSchema};
 pub use shape::{FieldShape, MessageShape, Payload, Scalar, Shape};

@@ -240,6 +240,12 @@ impl Located for RequestError {
 }
 
 impl RequestError {
+    /// The same error of a message that is the field `field` of another.
+    #[must_use]
+    pub fn inside(self, field: &str) -> Self {
+        self.within(field)
+    }
+
     /// The field that is to blame.
     #[must_use]
     pub const fn field_path(&self) -> &FieldPath {

@@ -77,9 +77,13 @@ mod wire;
 
 pub use error::{FieldPath, Given, RequestError, ResponseError, Taken};
 pub use object::{NoObjects, ObjectSink, ObjectSource, UnknownObject};
-pub use request::{RequestContext, RequestPlan, value_to_dynamic, value_to_typed};
+pub use request::{
+    RequestContext, RequestPlan, value_to_declared, value_to_dynamic, value_to_typed,
+    values_to_arguments,
+};
 pub use response::{
-    Holds, ResponseContext, ResponsePlan, arguments_to_values, dynamic_to_value, typed_to_value,
+    Holds, ResponseContext, ResponsePlan, arguments_to_values, dynamic_arguments_to_values,
+    dynamic_to_value, typed_to_value,
 };
 pub use wire::Malformed;
 

@@ -342,3 +342,21 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     }
     text
 }
+
+/// The bytes that [`base64`] wrote.
+pub(crate) fn from_base64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let value = |digit: &u8| DIGITS.iter().position(|it| it == digit).unwrap();
+    let digits: Vec<usize> = text
+        .trim_end_matches('=')
+        .as_bytes()
+        .iter()
+        .map(value)
+        .collect();
+    let mut bytes = Vec::new();
+    for group in digits.chunks(4) {
+        let bits = group.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - group.len()));
+        bytes.extend_from_slice(&u32::try_from(bits).unwrap().to_be_bytes()[1..group.len()]);
+    }
+    bytes
+}

@@ -46,7 +46,7 @@ pub(crate) use self::{
     peers::Peers,
     process::{Finished, Process},
     setting::Setting,
-    tools::{buf, buf_curl, grpcurl, node, node_command, python, python_command},
+    tools::{buf, buf_curl, buf_in, grpcurl, node, node_command, python, python_command},
 };
 
 /// How long a test waits for something that should come at once, on a machine with much else to do.

@@ -21,7 +21,12 @@ impl Setting {
     pub(crate) async fn new() -> Self {
         let robot = LibqiRobot::start(&[]).await;
         let gateway = Gateway::serve(robot.url()).await;
-        for service in ["qi.typed.v1.Typed", "qi.plain.v1.Plain", "qi.slow.v1.Slow"] {
+        for service in [
+            "qi.typed.v1.Typed",
+            "qi.plain.v1.Plain",
+            "qi.slow.v1.Slow",
+            "qi.bells.v1.Bells",
+        ] {
             gateway.wait_serving(service).await;
         }
         let grpc = GrpcClient::python(gateway.address()).await;

@@ -1,6 +1,6 @@
 //! Command line tools that run to their end.
 
-use std::{ffi::OsStr, process::Command};
+use std::{ffi::OsStr, path::Path, process::Command};
 
 use super::{Finished, PATIENCE, Peers, Process};
 
@@ -12,10 +12,15 @@ pub(crate) async fn grpcurl<S: AsRef<OsStr>>(args: &[S]) -> Finished {
 
 /// Runs buf in the folder `proto`.
 pub(crate) async fn buf<S: AsRef<OsStr>>(args: &[S]) -> Finished {
-    let peers = Peers::provision();
     let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
+    buf_in(Path::new(proto), args).await
+}
+
+/// Runs buf in a folder.
+pub(crate) async fn buf_in<S: AsRef<OsStr>>(folder: &Path, args: &[S]) -> Finished {
+    let peers = Peers::provision();
     let mut command = Command::new(peers.buf());
-    run("buf", command.args(args).current_dir(proto)).await
+    run("buf", command.args(args).current_dir(folder)).await
 }
 
 /// Calls a method at `URL/SERVICE/METHOD` with `buf curl`, which asks for the schema through

@@ -19,23 +19,27 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, task::AbortHandle};
 use tracing::{debug, warn};
 
-use super::{End, EventQueue, Policy};
+use super::{
+    End, EventQueue, HubKey, Hubs, Policy,
+    source::{Opened, Source},
+};
 use crate::{
     bridge::{
         BridgeError,
-        service::{Link, Method, Service, ValueFormat},
+        service::{Link, ValueFormat},
     },
     qi::{
         session::{CallError, EventSink, SendError},
-        wire::{ActionId, Flags},
+        wire::Flags,
     },
 };
 
-/// The streams of one signal of a service.
+/// The streams of one signal of an object.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    service: Weak<Service>,
-    method: Arc<Method>,
+    key: HubKey,
+    owner: Weak<Hubs>,
+    source: Arc<dyn Source>,
     queues: Mutex<Queues>,
     registration: watch::Sender<Registration>,
 }
@@ -68,10 +72,11 @@ pub struct Subscription {
 }
 
 impl Hub {
-    pub(crate) fn new(service: &Arc<Service>, method: Arc<Method>) -> Arc<Self> {
+    pub(super) fn new(key: HubKey, owner: &Arc<Hubs>, source: Arc<dyn Source>) -> Arc<Self> {
         Arc::new(Self {
-            service: Arc::downgrade(service),
-            method,
+            key,
+            owner: Arc::downgrade(owner),
+            source,
             queues: Mutex::default(),
             registration: watch::Sender::new(Registration::Pending),
         })
@@ -124,13 +129,13 @@ impl Hub {
     }
 
     fn forget(self: &Arc<Self>) {
-        if let Some(service) = self.service.upgrade() {
-            service.forget_hub(self);
+        if let Some(owner) = self.owner.upgrade() {
+            owner.forget(self);
         }
     }
 
-    pub(crate) fn uid(&self) -> ActionId {
-        self.method.schema().uid
+    pub(super) const fn key(&self) -> HubKey {
+        self.key
     }
 
     fn queues(&self) -> Arc<Vec<Arc<EventQueue>>> {
@@ -138,14 +143,17 @@ impl Hub {
     }
 
     /// Registers through a link; ends when the connection does.
-    async fn register(self: &Arc<Self>, link: &Arc<Link>) -> Result<(), CallError> {
+    async fn register(self: &Arc<Self>, link: &Arc<Link>) -> Result<(), BridgeError> {
+        // Aborted at any time, the registration goes before the object that it is with.
+        let opened = Arc::new(self.source.open(link).await?);
         let sink = Arc::new(Feed {
             hub: Arc::clone(self),
-            link: Arc::clone(link),
+            opened: Arc::clone(&opened),
         });
-        let registration = link.object().subscribe(self.uid(), sink).await?;
+        let object = opened.link.object();
+        let registration = object.subscribe(opened.signal, sink).await?;
         self.registration.send_replace(Registration::Registered);
-        link.object().connection().closed().await;
+        object.connection().closed().await;
         drop(registration);
         Ok(())
     }
@@ -156,7 +164,7 @@ impl Hub {
             .registration
             .send_replace(Registration::Failed(Arc::new(why)));
         if matches!(before, Registration::Registered) {
-            debug!(signal = self.method.schema().qi_name, "registration lost");
+            debug!(signal = self.source.member(), "registration lost");
             for queue in &*self.queues() {
                 queue.disconnect();
             }
@@ -165,21 +173,23 @@ impl Hub {
 
     fn transcode(
         &self,
-        link: &Link,
+        opened: &Opened,
         payload: &Bytes,
         flags: Flags,
         format: ValueFormat,
     ) -> Option<Bytes> {
-        let service = self.service.upgrade()?;
         let mut body = Vec::with_capacity(payload.len());
-        match service.decode_event(link, &self.method, payload, flags, format, &mut body) {
+        let decoded = self
+            .source
+            .decode(opened, payload, flags, format, &mut body);
+        match decoded {
             Ok(()) => Some(body.into()),
             Err(error) => {
                 let first = !std::mem::replace(&mut self.queues.lock().reported, true);
                 if first {
                     warn!(
-                        service = service.name(),
-                        signal = self.method.schema().qi_name,
+                        object = self.source.object(),
+                        signal = self.source.member(),
                         %error,
                         "events that are not what the robot declared are dropped"
                     );
@@ -193,7 +203,7 @@ impl Hub {
 /// Takes the events that come through one link: objects in them are reached through it only.
 struct Feed {
     hub: Arc<Hub>,
-    link: Arc<Link>,
+    opened: Arc<Opened>,
 }
 
 impl EventSink for Feed {
@@ -206,7 +216,7 @@ impl EventSink for Feed {
             if wanting.peek().is_none() {
                 continue;
             }
-            let body = self.hub.transcode(&self.link, payload, flags, format);
+            let body = self.hub.transcode(&self.opened, payload, flags, format);
             for queue in wanting {
                 match &body {
                     Some(body) => queue.push(body, received_at),
@@ -220,9 +230,7 @@ impl EventSink for Feed {
 /// Keeps a hub registered at the robot, over disconnects, until it is aborted. Aborting drops the
 /// registration, which unregisters.
 async fn keep_registered(hub: Arc<Hub>) {
-    let Some(mut links) = hub.service.upgrade().map(|service| service.links()) else {
-        return;
-    };
+    let mut links = hub.source.links();
     loop {
         let link: Option<Arc<Link>> = links.borrow_and_update().clone();
         let mut retry = None;
@@ -241,15 +249,21 @@ async fn keep_registered(hub: Arc<Hub>) {
             };
             match registered {
                 // Registering twice does no harm, so this is not told as a call that was lost.
-                Ok(()) | Err(CallError::Lost(_) | CallError::NotSent(SendError::Closed(_))) => {
+                Ok(())
+                | Err(
+                    BridgeError::Unavailable
+                    | BridgeError::Call(
+                        CallError::Lost(_) | CallError::NotSent(SendError::Closed(_)),
+                    ),
+                ) => {
                     hub.interrupted(BridgeError::Unavailable);
                 }
-                Err(error @ CallError::NotSent(_)) => {
-                    hub.interrupted(error.into());
+                Err(error @ BridgeError::Call(CallError::NotSent(_))) => {
+                    hub.interrupted(error);
                     retry = Some(RETRY);
                 }
                 Err(error) => {
-                    hub.interrupted(error.into());
+                    hub.interrupted(error);
                     return hub.end(End::Refused);
                 }
             }

@@ -7,9 +7,15 @@
 //! | --- | --- |
 //! | [`queue`] | between a signal and one stream |
 //! | [`hub`] | between the robot and all streams of a signal |
+//! | `hubs` | the signals of one object that have streams |
+//! | `source` | where the events of a hub come from |
 
 pub mod hub;
 pub mod queue;
 
+mod hubs;
+pub(crate) mod source;
+
 pub use hub::Subscription;
+pub(crate) use hubs::{HubKey, Hubs};
 pub use queue::{Delivery, End, EventQueue, OnDisconnect, Overflow, Pace, Policy};

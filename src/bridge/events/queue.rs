@@ -100,6 +100,9 @@ pub enum End {
     /// The robot refuses the subscription.
     #[error("the robot refuses the subscription")]
     Refused,
+    /// The object that the events come from was released, or its connection is over.
+    #[error("the object was released")]
+    Released,
     /// The gateway shuts down.
     #[error("the gateway shuts down")]
     Shutdown,

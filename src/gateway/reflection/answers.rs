@@ -57,7 +57,10 @@ struct Statics {
 }
 
 /// The services beside the generated ones.
-const STATIC_SERVICES: [&str; 3] = [
+pub(crate) const STATIC_SERVICES: [&str; 6] = [
+    "qi.gateway.v1.DirectoryService",
+    "qi.gateway.v1.DynamicService",
+    "qi.gateway.v1.ObjectService",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
@@ -169,7 +172,10 @@ fn found(file: Option<Bytes>, missing: impl FnOnce() -> String) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
+    use crate::schema::descriptor::{FileDescriptorProto, FileDescriptorSet};
 
     fn answers() -> Answers {
         let (_, robot) = watch::channel(State::default());
@@ -188,8 +194,30 @@ mod tests {
         assert_eq!(answers.answer(&extension), options);
         assert_eq!(
             answers.answer(&Question::Services),
-            Answer::Services(STATIC_SERVICES.map(str::to_owned).into())
+            Answer::Services(
+                BTreeSet::from(STATIC_SERVICES.map(str::to_owned))
+                    .into_iter()
+                    .collect()
+            )
         );
+    }
+
+    /// What is registered with the server and what reflection lists are two lists: here they meet
+    /// the third, the descriptors.
+    #[test]
+    fn every_service_of_the_static_api_is_listed() {
+        let set = FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+        let described = set.file.iter().flat_map(|file| {
+            let file = FileDescriptorProto::decode(file.clone()).unwrap();
+            let names = file.service.clone().into_iter();
+            names.map(move |service| format!("{}.{}", file.package(), service.name()))
+        });
+        let listed = STATIC_SERVICES.into_iter();
+        let mut listed: Vec<_> = listed.filter(|it| it.starts_with("qi.")).collect();
+        listed.sort_unstable();
+        let mut described: Vec<_> = described.collect();
+        described.sort_unstable();
+        assert_eq!(described, listed);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
+pub(crate) use self::answers::STATIC_SERVICES;
 use self::answers::{Answer, Answers, Question};
 use crate::{bridge::supervisor::State, schema::FilesError};
 

@@ -10,6 +10,7 @@ use crate::{
         value::{Signature, codec::DecodeError},
         wire::{Limits, ReadError, Reader},
     },
+    schema::MemberKind,
 };
 
 fn call(error: CallError) -> GatewayError {
@@ -63,7 +64,47 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
     let body = GatewayError::RequestBody;
     let lost = Status::cancelled("the client is gone");
     let reset: CloseReason = io::Error::from(io::ErrorKind::ConnectionReset).into();
+    let target = |error: TargetError| GatewayError::Bridge(error.into());
+    let name = String::from("nope");
     vec![
+        (target(TargetError::Missing), INVALID),
+        (
+            target(TargetError::UnknownService { name: name.clone() }),
+            (Code::NotFound, "UNKNOWN_SERVICE"),
+        ),
+        (
+            target(TargetError::UnknownObject { id: name.clone() }),
+            (Code::NotFound, "UNKNOWN_OBJECT"),
+        ),
+        (
+            target(TargetError::UnknownMember {
+                object: "Sample".into(),
+                kind: MemberKind::Method,
+                name: name.clone(),
+            }),
+            (Code::Unimplemented, "UNKNOWN_MEMBER"),
+        ),
+        (
+            target(TargetError::NoOverload {
+                arguments: "(s)".into(),
+                candidates: vec!["say::(i)".into()],
+            }),
+            INVALID,
+        ),
+        (target(TargetError::NotAnObject { method: name }), INVALID),
+        (
+            GatewayError::Ended(End::Released),
+            (Code::NotFound, "OBJECT_RELEASED"),
+        ),
+        (GatewayError::TooDeep(malformed()), LIMIT),
+        (
+            GatewayError::Schema(FilesError::Set(malformed())),
+            (Code::Internal, "SCHEMA"),
+        ),
+        (
+            GatewayError::SchemaText(malformed()),
+            (Code::Internal, "SCHEMA"),
+        ),
         (
             body(RequestBodyError::Compressed),
             (Code::Unimplemented, "COMPRESSED"),

@@ -55,6 +55,14 @@ impl Call {
         }
     }
 
+    /// Asks the peer to cancel the call, where both sides can, and goes on waiting for its answer:
+    /// whatever ends it at the peer.
+    pub fn cancel(&self) {
+        if let Progress::Waiting(id) = self.progress {
+            self.connection.with_state(|state| state.ask_to_cancel(id));
+        }
+    }
+
     /// Gives up the answer without cancelling the call.
     pub fn detach(mut self) {
         if let Progress::Waiting(id) = std::mem::replace(&mut self.progress, Progress::Finished) {

@@ -89,7 +89,9 @@ pub(super) struct Answer {
 /// What a call leaves behind: to be dropped after the lock around the state is released, since
 /// what is in it may come back for the lock.
 #[must_use]
-pub(super) struct Forgotten(Option<Pending>);
+pub(super) struct Forgotten {
+    _pending: Option<Pending>,
+}
 
 /// Names a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -230,9 +232,14 @@ impl State {
     /// Forgets a call. If it is still waiting, the peer is asked to cancel it where it can, and its
     /// answer will be ignored (section 12.5).
     pub(super) fn abandon(&mut self, id: MessageId) -> Forgotten {
-        let forgotten = self.forget(id);
-        let Some(Pending::Waiting { address, .. }) = forgotten.0 else {
-            return forgotten;
+        self.ask_to_cancel(id);
+        self.forget(id)
+    }
+
+    /// Asks the peer to cancel a call that is still waiting, where it can (section 12.5).
+    pub(super) fn ask_to_cancel(&mut self, id: MessageId) {
+        let Some(&Pending::Waiting { address, .. }) = self.pending.get(&id) else {
+            return;
         };
         if self.cancelable && matches!(self.life, Life::Open) {
             // Not refused when the queue is full: each call pays for its cancel, and their number
@@ -242,12 +249,13 @@ impl State {
             let cancel = Message::new(Kind::Cancel, self.fresh_id(), address, payload);
             self.push(cancel);
         }
-        forgotten
     }
 
     /// Forgets a call and lets it run.
     pub(super) fn forget(&mut self, id: MessageId) -> Forgotten {
-        Forgotten(self.pending.remove(&id))
+        Forgotten {
+            _pending: self.pending.remove(&id),
+        }
     }
 
     /// Routes the events of a signal to a sink. Fails with the sink when the connection is over.

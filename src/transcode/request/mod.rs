@@ -14,14 +14,15 @@ use std::borrow::Cow;
 
 use self::encoder::Encoder;
 use super::{
-    MESSAGE_DEPTH, RequestError,
+    Given, MESSAGE_DEPTH, RequestError, Taken,
     error::{FieldPath, Located as _},
     object::ObjectSource,
     plan::PayloadPlan,
+    wire,
 };
 use crate::{
     qi::{
-        value::Type,
+        value::{Signature, Type},
         wire::{Limits, Writer},
     },
     schema::Payload,
@@ -146,5 +147,68 @@ pub fn value_to_typed(
 ) -> Result<(), RequestError> {
     Encoder::run(context, out, |encoder| {
         encoder.value_as(value, ty, MESSAGE_DEPTH)
+    })
+}
+
+/// Appends the arguments of a call from the bytes of one `qi.gateway.v1.Value` each, for parameters
+/// of the types of a tuple, or for a method that takes any arguments, `m`. Errors name the argument
+/// as `args[index]`.
+///
+/// # Errors
+///
+/// [`RequestError`], also for another number of arguments. After one, `out` is as long as before.
+pub fn values_to_arguments(
+    values: &[impl AsRef<[u8]>],
+    parameters: &Type,
+    context: &mut RequestContext<'_>,
+    out: &mut Writer,
+) -> Result<(), RequestError> {
+    let written = Encoder::run(context, out, |encoder| match parameters {
+        Type::Dynamic => {
+            let mut message = Vec::new();
+            for value in values {
+                wire::put_bytes_field(&mut message, 1, value.as_ref());
+            }
+            encoder.any_arguments(&message, 1)
+        }
+        Type::Tuple(tuple) if tuple.elements.len() == values.len() => {
+            let arguments = values.iter().zip(&tuple.elements).enumerate();
+            for (index, (value, ty)) in arguments {
+                encoder
+                    .value_as(value.as_ref(), ty, MESSAGE_DEPTH)
+                    .and_then(|()| encoder.check_size())
+                    .map_err(|error| error.at(index))?;
+            }
+            Ok(())
+        }
+        other => Err(RequestError::Argument {
+            path: FieldPath::EMPTY,
+            given: Given::Members(values.len()),
+            taken: match other {
+                Type::Tuple(tuple) => Taken::Members(tuple.elements.len()),
+                other => Taken::Type(other.clone()),
+            },
+        }),
+    });
+    written.map_err(|error| error.within("args"))
+}
+
+/// Appends one `qi.gateway.v1.Value` as a dynamic that holds a value of a declared type: what
+/// `setProperty` takes.
+///
+/// # Errors
+///
+/// [`RequestError`]. After one, `out` is as long as before.
+pub fn value_to_declared(
+    value: &[u8],
+    declared: &Signature,
+    context: &mut RequestContext<'_>,
+    out: &mut Writer,
+) -> Result<(), RequestError> {
+    Encoder::run(context, out, |encoder| {
+        if *declared.ty() != Type::Dynamic {
+            encoder.sized(declared.as_str().as_bytes())?;
+        }
+        encoder.value_as(value, declared.ty(), MESSAGE_DEPTH)
     })
 }

@@ -135,3 +135,21 @@ pub fn arguments_to_values(
         decoder.arguments(types, number)
     })
 }
+
+/// Appends the arguments in a dynamic that holds a tuple of them, each as an element of a field
+/// `repeated qi.gateway.v1.Value` with that number: the event of a signal declared `m`, or any
+/// event with `DynamicPayload`.
+///
+/// # Errors
+///
+/// [`ResponseError`]. After one, `out` is as long as before.
+pub fn dynamic_arguments_to_values(
+    payload: &Bytes,
+    number: u32,
+    context: &mut ResponseContext<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), ResponseError> {
+    Decoder::run(payload, context, out, |decoder| {
+        decoder.any_arguments(number)
+    })
+}

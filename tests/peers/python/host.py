@@ -6,6 +6,7 @@ Prints `ready URL` once everything is registered. Ends with its standard input.
                several types; objects; `seen()` tells how Python saw the last argument
     Plain      a Python object without declared types, as tutorials write them
     Slow       methods that take time, some of which can be cancelled
+    Bells      gives out objects; methods with overloads
 """
 
 import argparse
@@ -263,6 +264,76 @@ class Slow:
             self._changed.notify_all()
 
 
+class Bell:
+    """What `Bells.make` returns."""
+
+    def __init__(self, label):
+        self._label = label
+        self.rung = qi.Signal("(i)")
+        self.volume = qi.Property("i")
+        self.volume.setValue(5)
+
+    @method("name", "()", "s")
+    def name(self):
+        """The name that the bell was made with."""
+        return self._label
+
+
+@qi.multiThreaded()
+class Bells:
+    def __init__(self):
+        self._bells = []
+
+    @method("make", "(s)", "o")
+    def make(self, label):
+        """A new bell."""
+        bell = Bell(label)
+        self._bells.append(bell)
+        return bell
+
+    @method("makeSlowly", "(sd)", "o")
+    def make_slowly(self, label, seconds):
+        """A new bell, after a while."""
+        time.sleep(seconds)
+        return self.make(label)
+
+    @method("ring", "(i)", "v")
+    def ring(self, times):
+        """Rings every bell."""
+        for bell in self._bells:
+            bell.rung(times)
+
+    @method("closest", "(m)", "s")
+    def closest_1_any(self, value):
+        """The overload for any value."""
+        return "any"
+
+    @method("closest", "(f)", "s")
+    def closest_2_float(self, value):
+        """The overload for a floating point number."""
+        return "float"
+
+    @method("closest", "(i)", "s")
+    def closest_3_integer(self, value):
+        """The overload for an integer."""
+        return "integer"
+
+    @method("nearest", "(f)", "s")
+    def nearest_1_float(self, value):
+        """The overload for a floating point number."""
+        return "float"
+
+    @method("nearest", "(i)", "s")
+    def nearest_2_integer(self, value):
+        """The overload for an integer."""
+        return "integer"
+
+    @method("nearest", "([s])", "s")
+    def nearest_3_texts(self, value):
+        """The overload for texts."""
+        return "texts"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--listen", default="tcp://127.0.0.1:0")
@@ -271,7 +342,7 @@ def main():
     qi.logging.setLevel(qi.logging.WARNING)
     session = qi.Session()
     session.listenStandalone(options.listen)
-    for service in (Typed(), Plain(), Slow()):
+    for service in (Typed(), Plain(), Slow(), Bells()):
         session.registerService(type(service).__name__, service)
     stdio.say("ready %s" % session.endpoints()[0])
     stdio.run_until_stdin_ends()

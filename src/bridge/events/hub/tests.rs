@@ -5,12 +5,13 @@ use std::{future::poll_fn, time::Duration};
 use super::*;
 use crate::{
     bridge::{
+        Service,
         events::{Delivery, Pace},
         sample::{self, HEARD, Peer, expect, link},
     },
     qi::{
         session::error_payload,
-        wire::{Address, Kind, Message, MessageId, ObjectId, ServiceId},
+        wire::{ActionId, Address, Kind, Message, MessageId, ObjectId, ServiceId},
     },
     schema::MethodKind,
 };

@@ -1,0 +1,204 @@
+//! Objects that the gateway asked for itself, and gives back.
+
+use tokio::sync::oneshot;
+
+use super::{BridgeError, dynamic::TargetError};
+use crate::{
+    qi::{
+        session::{Call, Connection, RemoteObject, Reply},
+        value::{ObjectReference, Signature},
+        wire::{Flags, Limits},
+    },
+    transcode::{ObjectSink, ResponseContext, dynamic_to_value, typed_to_value},
+};
+
+/// An object that a method returned for the gateway's own use. Dropping it tells the robot that it
+/// is needed no more.
+#[derive(Debug)]
+pub(crate) struct Borrowed(RemoteObject);
+
+impl Borrowed {
+    pub(crate) const fn object(&self) -> &RemoteObject {
+        &self.0
+    }
+
+    /// Waits for the object that a call returns; `method` is its name.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError`], [`TargetError::NotAnObject`] if it does not return one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: the call is cancelled, and if it returns an object nevertheless, that is released.
+    pub(crate) async fn from_call(
+        call: Call,
+        connection: &Connection,
+        returned: &Signature,
+        method: &str,
+    ) -> Result<Self, BridgeError> {
+        let (sender, receiver) = oneshot::channel();
+        // Ends with the call, which ends with its connection at the latest.
+        tokio::spawn(answer(call, connection.clone(), returned.clone(), sender));
+        let mut objects = receiver.await.unwrap_or(Err(BridgeError::Unavailable))?;
+        match (objects.pop(), objects.is_empty()) {
+            (Some(object), true) => Ok(object),
+            _ => Err(TargetError::NotAnObject {
+                method: method.to_owned(),
+            }
+            .into()),
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        // Where it cannot be sent, the connection is over and its objects with it.
+        let _ = self.0.terminate();
+    }
+}
+
+type Answer = Result<Vec<Borrowed>, BridgeError>;
+
+/// Waits for the answer even if nobody wants it any more: what came with it must be given back.
+async fn answer(
+    mut call: Call,
+    connection: Connection,
+    returned: Signature,
+    mut sender: oneshot::Sender<Answer>,
+) {
+    let answered = tokio::select! {
+        answered = &mut call => answered,
+        () = sender.closed() => {
+            call.cancel();
+            call.await
+        }
+    };
+    let objects = answered
+        .map_err(BridgeError::from)
+        .and_then(|reply| objects_of(&reply, &connection, &returned));
+    // Those that nobody receives are dropped, and so released.
+    drop(sender.send(objects));
+}
+
+/// The objects in a reply, two at most.
+fn objects_of(reply: &Reply, connection: &Connection, returned: &Signature) -> Answer {
+    let mut sink = BorrowingSink {
+        connection,
+        objects: Vec::new(),
+    };
+    let limits: Limits = connection.limits().wire;
+    let mut context = ResponseContext::new(&mut sink, connection.object_encoding());
+    context.limits = limits;
+    let mut unused = Vec::new();
+    if reply.flags.contains(Flags::DYNAMIC_PAYLOAD) {
+        dynamic_to_value(&reply.payload, &mut context, &mut unused)?;
+    } else {
+        typed_to_value(&reply.payload, returned, &mut context, &mut unused)?;
+    }
+    Ok(sink.objects)
+}
+
+struct BorrowingSink<'a> {
+    connection: &'a Connection,
+    objects: Vec<Borrowed>,
+}
+
+impl ObjectSink for BorrowingSink<'_> {
+    fn adopt(&mut self, object: ObjectReference) -> String {
+        let connection = self.connection.clone();
+        let object = RemoteObject::new(connection, object.service, object.object, object.meta);
+        let object = Borrowed(object);
+        // More than one is an error, however many: the others are released at once.
+        if self.objects.len() < 2 {
+            self.objects.push(object);
+        }
+        String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        bridge::sample::{self, Peer, expect},
+        qi::{
+            value::{
+                ObjectUid, Type, Value,
+                codec::{EncodeContext, encode},
+            },
+            wire::{ActionId, Kind, Message, ObjectId, ServiceId, Writer},
+        },
+    };
+
+    const MAKE: ActionId = ActionId(100);
+
+    fn returned() -> Signature {
+        "o".parse().unwrap()
+    }
+
+    /// The answer to a call: an object with that number.
+    async fn reply(peer: &mut Peer, connection: &Connection, call: &Message, object: u32) {
+        let encoding = connection.object_encoding();
+        let value = Value::Object(Box::new(ObjectReference {
+            meta: Arc::default(),
+            service: ServiceId(7),
+            object: ObjectId(object),
+            uid: encoding.object_uid.then_some(ObjectUid([1; 20])),
+        }));
+        let mut out = Writer::new();
+        let mut context = EncodeContext::new(encoding, Limits::default());
+        encode(&value, &Type::Object, &mut context, &mut out).unwrap();
+        let reply = Message::new(Kind::Reply, call.id, call.address, out.finish());
+        peer.send(&reply).await.unwrap();
+    }
+
+    async fn terminated(peer: &mut Peer, object: u32) {
+        let message = expect(peer, 7, ActionId::TERMINATE).await;
+        assert_eq!(message.kind, Kind::Post);
+        assert_eq!(message.address.object, ObjectId(object));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_borrowed_is_given_back() {
+        let (connection, mut peer) = sample::connection();
+        let link = sample::link(&connection, 7);
+        let call = link.object().call(MAKE, Bytes::new());
+        let returned = returned();
+        let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
+        let answering = async {
+            let call = expect(&mut peer, 7, MAKE).await;
+            reply(&mut peer, &connection, &call, 5).await;
+        };
+        let (borrowed, ()) = tokio::join!(borrowing, answering);
+        let borrowed = borrowed.unwrap();
+        assert_eq!(borrowed.object().object(), ObjectId(5));
+        drop(borrowed);
+        terminated(&mut peer, 5).await;
+    }
+
+    /// The answer may be on its way when the client goes: nobody else knows the object then.
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_too_late_is_given_back_too() {
+        let (connection, mut peer) = sample::connection();
+        let link = sample::link(&connection, 7);
+        let call = link.object().call(MAKE, Bytes::new());
+        let returned = returned();
+        let pause = std::time::Duration::from_secs(1);
+        let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
+        let abandoned = tokio::time::timeout(pause, borrowing).await;
+        assert!(abandoned.is_err());
+        let call = expect(&mut peer, 7, MAKE).await;
+        reply(&mut peer, &connection, &call, 6).await;
+        let mut next = peer.receive().await.unwrap();
+        if next.kind == Kind::Cancel {
+            next = peer.receive().await.unwrap();
+        }
+        assert_eq!(next.address.action, ActionId::TERMINATE);
+        assert_eq!(next.address.object, ObjectId(6));
+    }
+}

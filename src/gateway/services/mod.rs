@@ -1,0 +1,16 @@
+//! The static API of the gateway itself, thin over the bridge.
+//!
+//! | module | service |
+//! | --- | --- |
+//! | `directory` | `DirectoryService` |
+//! | `dynamic` | `DynamicService` |
+//! | `object` | `ObjectService` |
+//! | `request` | what the requests of all of them have in common |
+//! | `stream` | events of the bridge as messages of a stream |
+
+pub(crate) mod directory;
+pub(crate) mod dynamic;
+pub(crate) mod object;
+
+mod request;
+mod stream;

@@ -158,7 +158,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Tells streams, and those that wait to become one, that no events come for now.
+    /// Tells streams, and those that wait to become one, that no events come until the next registration.
     fn interrupted(&self, why: BridgeError) {
         let before = self
             .registration

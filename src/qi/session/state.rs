@@ -337,7 +337,7 @@ impl State {
         self.driver = Some(waker.clone());
     }
 
-    /// The socket takes nothing for now: `waker` is woken when the connection is to be closed.
+    /// The socket takes nothing at the moment: `waker` is woken when the connection is to be closed.
     pub(super) fn blocked(&mut self, waker: &Waker) {
         self.driver_idle = false;
         self.driver = Some(waker.clone());

@@ -31,6 +31,11 @@ pub struct GatewayConfig {
     /// How many calls and streams one connection may have at a time. Default 4096; h2 allows 200
     /// where nobody says more, too few for a cloud service that shares one connection.
     pub max_concurrent_streams: u32,
+    /// How many bytes of requests one connection may have under way that nobody has read yet.
+    /// Default 16 MiB, one request of the largest size. h2 takes a connection for an attack when
+    /// small unread frames pile up, each counted as 256 bytes against half of this; a client that
+    /// gives up a few thousand calls at once stays far below.
+    pub connection_window_bytes: u32,
     /// How often an idle connection is asked whether the client is still there. Default 30 s, and
     /// 20 s for the answer: streams of a client that vanished are gone within a minute.
     pub keepalive: Duration,
@@ -44,6 +49,7 @@ impl GatewayConfig {
             listen,
             max_request_bytes: 16 * 1024 * 1024,
             max_concurrent_streams: 4096,
+            connection_window_bytes: 16 * 1024 * 1024,
             keepalive: Duration::from_secs(30),
         }
     }
@@ -146,6 +152,7 @@ impl Gateway {
             .with_keepalive(Some(self.config.keepalive));
         Server::builder()
             .max_concurrent_streams(self.config.max_concurrent_streams)
+            .initial_connection_window_size(Some(self.config.connection_window_bytes))
             // Calls that a client gives up before they were looked at. h2 takes more than 20 for an
             // attack and ends the connection, with all its streams; a client that shares one
             // connection between many users may give up all calls that it may have.

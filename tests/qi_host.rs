@@ -287,7 +287,8 @@ async fn addresses_that_do_not_work_are_named() {
         ..HostOptions::default()
     };
     let host = Host::listen("tcp://0.0.0.0:0", options).await.unwrap();
-    let [local, other] = host.endpoints() else {
+    let endpoints = host.endpoints();
+    let [local, other] = &*endpoints else {
         panic!("two endpoints");
     };
     let port = local.strip_prefix("tcp://robot.local:").unwrap();

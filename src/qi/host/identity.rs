@@ -3,6 +3,7 @@
 use std::{env, fs, io::Write as _, path::PathBuf, process};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::qi::{session::ServiceInfo, value::ObjectUid, wire::ServiceId};
@@ -14,16 +15,31 @@ pub(super) struct Identity {
     machine_id: String,
     process_id: u32,
     session_id: String,
-    pub(super) endpoints: Vec<String>,
+    /// Known once the host listens.
+    endpoints: Mutex<Vec<String>>,
 }
 
 impl Identity {
-    pub(super) fn new(endpoints: Vec<String>) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             machine_id: machine_id(),
             process_id: process::id(),
             session_id: random_uuid(),
-            endpoints,
+            endpoints: Mutex::default(),
+        }
+    }
+
+    pub(super) fn endpoints(&self) -> Vec<String> {
+        self.endpoints.lock().clone()
+    }
+
+    /// Adds those that are new.
+    pub(super) fn add_endpoints(&self, urls: Vec<String>) {
+        let mut endpoints = self.endpoints.lock();
+        for url in urls {
+            if !endpoints.contains(&url) {
+                endpoints.push(url);
+            }
         }
     }
 
@@ -34,7 +50,7 @@ impl Identity {
             service_id: ServiceId::default(),
             machine_id: self.machine_id.clone(),
             process_id: self.process_id,
-            endpoints: self.endpoints.clone(),
+            endpoints: self.endpoints(),
             session_id: self.session_id.clone(),
             object_uid: Some(Bytes::copy_from_slice(&self.object_uid(name).0)),
         }
@@ -133,10 +149,10 @@ mod tests {
 
     #[test]
     fn objects_have_their_own_identities() {
-        let identity = Identity::new(Vec::new());
+        let identity = Identity::new();
         let of = |name| identity.object_uid(name);
         assert_eq!(of("a"), of("a"));
         assert_ne!(of("a"), of("b"));
-        assert_ne!(of("a"), Identity::new(Vec::new()).object_uid("a"));
+        assert_ne!(of("a"), Identity::new().object_uid("a"));
     }
 }

@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Authenticator, HostError, HostLimits, accept::accept, identity::Identity, limits::permits,
@@ -45,39 +45,62 @@ impl fmt::Debug for HostOptions {
 pub struct Host {
     pub(super) table: Arc<Table>,
     pub(super) identity: Arc<Identity>,
-    /// Ends the tasks of the host.
-    _end: DropGuard,
+    options: HostOptions,
+    end: CancellationToken,
 }
 
 impl Host {
+    /// A host that does not listen yet: it serves on connections that are opened with
+    /// [`Self::dispatch`], and has no addresses for others.
+    #[must_use]
+    pub fn new(options: HostOptions) -> Self {
+        Self {
+            table: Arc::new(Table::new(options.limits)),
+            identity: Arc::new(Identity::new()),
+            options,
+            end: CancellationToken::new(),
+        }
+    }
+
     /// Listens on `url`, `tcp://host:port`; port 0 takes a free one.
     ///
     /// # Errors
     ///
     /// [`HostError`].
     pub async fn listen(url: &str, options: HostOptions) -> Result<Self, HostError> {
+        let host = Self::new(options);
+        host.listen_on(url).await?;
+        Ok(host)
+    }
+
+    /// Listens on `url` too, `tcp://host:port`; port 0 takes a free one. Services that are
+    /// registered from now on are told to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: nothing is listened on then.
+    pub async fn listen_on(&self, url: &str) -> Result<(), HostError> {
         let (listener, bound) = bind(url).await?;
-        let endpoints = endpoints(url, bound, &options.advertise)?;
-        let table = Arc::new(Table::new(options.limits));
-        let end = CancellationToken::new();
+        let endpoints = endpoints(url, bound, &self.options.advertise)?;
         let server = Server {
-            table: Arc::clone(&table),
-            options,
-            end: end.clone(),
+            table: Arc::clone(&self.table),
+            options: self.options.clone(),
+            end: self.end.clone(),
         };
         // Ends with `end`, at the latest when the host is dropped.
         tokio::spawn(server.run(listener));
-        Ok(Self {
-            table,
-            identity: Arc::new(Identity::new(endpoints)),
-            _end: end.drop_guard(),
-        })
+        self.identity.add_endpoints(endpoints);
+        Ok(())
     }
 
     /// The addresses under which others reach the host, as URLs.
     #[must_use]
-    pub fn endpoints(&self) -> &[String] {
-        &self.identity.endpoints
+    pub fn endpoints(&self) -> Vec<String> {
+        self.identity.endpoints()
     }
 
     /// What a connection to the service directory has to be opened with: the directory's process
@@ -90,6 +113,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        self.end.cancel();
         self.table.clear();
     }
 }

@@ -31,7 +31,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(host: &Host) -> Self {
-        let address = host.endpoints()[0].strip_prefix("tcp://").unwrap();
+        let endpoints = host.endpoints();
+        let address = endpoints[0].strip_prefix("tcp://").unwrap();
         Self {
             stream: TcpStream::connect(address).await.unwrap(),
             decoder: FrameDecoder::new(Limits::default().payload_bytes),

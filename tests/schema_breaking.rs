@@ -257,6 +257,7 @@ async fn buf_breaking(pairs: &[Pair]) -> BTreeMap<String, Vec<String>> {
             let text = told[key].as_str();
             text.unwrap_or_else(|| panic!("{line}")).to_owned()
         });
+        assert_ne!(kind, "COMPILE", "{message}\n{}", texts[&path]);
         found
             .entry(path)
             .or_default()

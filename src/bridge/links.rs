@@ -123,6 +123,11 @@ impl Links {
             .is_some()
     }
 
+    /// Whether the bus has a service of that name, reachable or not.
+    pub(crate) fn is_listed(&self, name: &str) -> bool {
+        self.tasks.values().any(|task| task.name == name)
+    }
+
     pub(crate) fn all_reported(&self) -> bool {
         self.tasks.values().all(|task| task.reported)
     }

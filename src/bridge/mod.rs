@@ -15,6 +15,7 @@
 //! | [`robot`] | the handle: what a gateway holds of a robot |
 //! | [`supervisor`] | keeps the session and the catalogue up |
 //! | `links`, `backoff` | keep each service linked; pauses between attempts |
+//! | `expected` | what a snapshot says of a robot before it is there |
 //! | [`catalogue`] | what can be called now: services, routes, descriptors |
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
@@ -29,6 +30,7 @@ pub mod catalogue;
 pub mod dynamic;
 pub mod error;
 pub mod events;
+mod expected;
 pub mod introspect;
 mod links;
 pub mod objects;

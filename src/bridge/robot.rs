@@ -10,9 +10,12 @@ use super::{
     objects::ObjectTable,
     supervisor::{State, Supervisor},
 };
-use crate::qi::{
-    session::{DialOptions, Endpoint},
-    wire::Limits,
+use crate::{
+    qi::{
+        session::{DialOptions, Endpoint},
+        wire::Limits,
+    },
+    schema::snapshot::Snapshot,
 };
 
 /// How a robot is reached and shown.
@@ -30,6 +33,10 @@ pub struct RobotConfig {
     /// The pauses between attempts to connect: the first and the longest. Each is drawn at random
     /// from its upper half, so that many gateways do not come back at once. Default 250 ms to 15 s.
     pub backoff: (Duration, Duration),
+    /// The services that the robot should have. They are shown before it is there, and their names
+    /// keep their packages; what the robot itself says goes before it. Up to 4096 services with 32,768
+    /// members are taken. Default none.
+    pub known: Snapshot,
 }
 
 impl RobotConfig {
@@ -42,6 +49,7 @@ impl RobotConfig {
             expose_private: false,
             object_lease: Duration::from_secs(5 * 60),
             backoff: (Duration::from_millis(250), Duration::from_secs(15)),
+            known: Snapshot::default(),
         }
     }
 
@@ -61,7 +69,8 @@ pub struct Robot {
 }
 
 impl Robot {
-    /// Starts to connect, and goes on until the robot is dropped or shut down.
+    /// Starts to connect, and goes on until the robot is dropped or shut down. The services of
+    /// [`RobotConfig::known`] are in the catalogue when this returns.
     ///
     /// Must be called within a tokio runtime.
     #[must_use]

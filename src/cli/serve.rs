@@ -1,10 +1,10 @@
 //! `qi-grpc-gateway serve`
 
-use std::{io::ErrorKind, net::SocketAddr};
+use std::{io::ErrorKind, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
-use super::{Failure, signals};
+use super::{Failure, schema, signals};
 use crate::{
     app::{App, Config},
     bridge::RobotConfig,
@@ -31,6 +31,10 @@ pub(super) struct Arguments {
     /// Show members that tools usually hide: names that begin with `_`, and object management.
     #[arg(long)]
     expose_private: bool,
+
+    /// A snapshot of the robot (see `schema snapshot`), to serve its schema before it is there.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -38,6 +42,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = signals::stop().map_err(|error| Failure::new(&error))?;
     let mut robot = RobotConfig::new(arguments.qi_url);
     robot.expose_private = arguments.expose_private;
+    if let Some(file) = arguments.schema {
+        robot.known = schema::read_file(&file)?;
+    }
     let config = Config::new(robot, GatewayConfig::new(arguments.listen));
     let app = bind(config).await?;
     announce(&app);

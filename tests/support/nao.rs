@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, process::Command};
 
+use qi_grpc_gateway::schema::snapshot::{Snapshot, SnapshotLimits};
 use serde_json::Value;
 
 use super::{Gateway, GrpcClient, LibqiClient, PATIENCE, Peers, Process, Reply};
@@ -58,6 +59,17 @@ pub(crate) fn robots_dir() -> PathBuf {
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/robots"),
         PathBuf::from,
     )
+}
+
+/// What its services say about themselves.
+pub(crate) fn snapshot() -> Snapshot {
+    let text = std::fs::read(data()).expect("QI_ROBOTS_DIR");
+    Snapshot::parse(&text, &SnapshotLimits::default()).unwrap()
+}
+
+/// The file that says so.
+pub(crate) fn data() -> PathBuf {
+    robots_dir().join("nao-v6.json")
 }
 
 /// A program of the robot that has said that it is ready, and the URL that it said.

@@ -10,7 +10,7 @@ use super::{
     BridgeError,
     events::{
         End, EventQueue, HubKey, Hubs, Policy, Subscription,
-        source::{Opened, Opening, Source},
+        source::{Content, Opened, Opening, Source},
     },
     objects::{NullObjects, ObjectTable},
 };
@@ -303,22 +303,6 @@ impl Service {
         self.hubs.join(key, &queue, &source)
     }
 
-    /// Transcodes the arguments of an event that came through a link.
-    fn decode_event(
-        &self,
-        link: &Link,
-        method: &Method,
-        payload: &Bytes,
-        flags: Flags,
-        format: ValueFormat,
-        out: &mut Vec<u8>,
-    ) -> Result<(), BridgeError> {
-        let holds = flags
-            .contains(Flags::DYNAMIC_PAYLOAD)
-            .then_some(Holds::Arguments);
-        self.decode(link, method, payload, holds, format, out)
-    }
-
     fn encode(
         &self,
         link: &Link,
@@ -406,12 +390,18 @@ impl Source for Generated {
         &self,
         opened: &Opened,
         payload: &Bytes,
-        flags: Flags,
+        content: Content,
         format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let service = self.service.upgrade().ok_or(BridgeError::Unavailable)?;
-        service.decode_event(&opened.link, &self.method, payload, flags, format, out)
+        let holds = match content {
+            Content::Event(flags) => flags
+                .contains(Flags::DYNAMIC_PAYLOAD)
+                .then_some(Holds::Arguments),
+            Content::Value => Some(Holds::Value),
+        };
+        service.decode(&opened.link, &self.method, payload, holds, format, out)
     }
 }
 

@@ -53,14 +53,28 @@ impl Ticks {
         path: &'static str,
         options: SubscribeOptions,
     ) -> Self {
+        Self::ask(channel, path, options).await.unwrap()
+    }
+
+    /// The same where the service may not be there yet.
+    pub(crate) async fn try_open(channel: &Channel, path: &'static str) -> Result<Self, Status> {
+        Self::ask(channel, path, SubscribeOptions::default()).await
+    }
+
+    async fn ask(
+        channel: &Channel,
+        path: &'static str,
+        options: SubscribeOptions,
+    ) -> Result<Self, Status> {
         let mut client = Grpc::new(channel.clone());
-        client.ready().await.unwrap();
+        let ready = client.ready().await;
+        ready.map_err(|error| Status::unavailable(error.to_string()))?;
         let request = Request::new(SubscribeRequest {
             options: Some(options),
         });
         let path = PathAndQuery::from_static(path);
         let answer = client.server_streaming(request, path, ProstCodec::default());
-        Self(answer.await.unwrap().into_inner())
+        Ok(Self(answer.await?.into_inner()))
     }
 
     /// The next event.

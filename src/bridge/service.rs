@@ -230,7 +230,10 @@ impl Service {
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
         let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
-        let reply = link.object.call(method.schema.uid, arguments).await?;
+        let call = link.object.call(method.schema.uid, arguments);
+        let returned = method.schema.return_signature.as_ref();
+        let connection = link.object.connection();
+        let reply = self.objects.returning(call, connection, returned).await?;
         self.decode(
             &link,
             method,

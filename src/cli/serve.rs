@@ -1,6 +1,6 @@
 //! `qi-grpc-gateway serve`
 
-use std::{io::ErrorKind, net::SocketAddr};
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
 use clap::Args;
 
@@ -31,6 +31,15 @@ pub(super) struct Arguments {
     /// Show members that tools usually hide: names that begin with `_`, and object management.
     #[arg(long)]
     expose_private: bool,
+
+    /// How long an object that a method returned is kept without being used.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    object_lease: u32,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -38,6 +47,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = signals::stop().map_err(|error| Failure::new(&error))?;
     let mut robot = RobotConfig::new(arguments.qi_url);
     robot.expose_private = arguments.expose_private;
+    robot.object_lease = Duration::from_secs(arguments.object_lease.into());
     let config = Config::new(robot, GatewayConfig::new(arguments.listen));
     let app = bind(config).await?;
     announce(&app);

@@ -4,6 +4,8 @@
 //! connection that it came through (protocol text, section 13). A client knows it by an id that
 //! nobody can guess, for as long as its lease lasts.
 
+mod late;
+
 use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
@@ -13,6 +15,8 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
+use self::late::LateAnswers;
+pub(crate) use self::late::ReturningCall;
 use super::{
     dynamic::TargetError,
     events::{End, Hubs},
@@ -20,9 +24,9 @@ use super::{
 };
 use crate::{
     qi::{
-        session::{Connection, RemoteObject},
+        session::{Call, Connection, RemoteObject},
         value::{
-            MetaObject, ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
+            MetaObject, ObjectEncoding, ObjectReference, ObjectUid, Signature, Type, Value,
             codec::{EncodeContext, encode},
         },
         wire::{Limits, ObjectId, ServiceId, Writer},
@@ -35,6 +39,7 @@ use crate::{
 pub struct ObjectTable {
     lease: Duration,
     entries: Mutex<HashMap<String, Entry>>,
+    late: LateAnswers,
 }
 
 /// An object that is held.
@@ -150,6 +155,7 @@ impl ObjectTable {
         Self {
             lease,
             entries: Mutex::default(),
+            late: LateAnswers::default(),
         }
     }
 
@@ -172,6 +178,16 @@ impl ObjectTable {
             connection,
             taken: Vec::new(),
         }
+    }
+
+    /// A call for a client: the objects that it returns are not lost if the client does not wait.
+    pub(crate) const fn returning<'a>(
+        &'a self,
+        call: Call,
+        connection: &'a Connection,
+        returned: Option<&'a Signature>,
+    ) -> ReturningCall<'a> {
+        ReturningCall::new(call, connection, returned, &self.late)
     }
 
     fn insert(&self, id: String, object: RemoteObject) {

@@ -11,7 +11,7 @@ use crate::{
             Capabilities, Connection, ConnectionLimits, ConnectionOptions, Framed, NoObjects,
             RemoteObject,
         },
-        value::{MetaMethod, MetaObject, MetaSignal, Signature},
+        value::{MetaMethod, MetaObject, MetaProperty, MetaSignal, Signature},
         wire::{ActionId, Limits, Message, ObjectId, ServiceId},
     },
     schema::{MethodKind, SchemaOptions, ServiceSchema},
@@ -22,6 +22,9 @@ pub(crate) const SAY: ActionId = ActionId(100);
 
 /// Its signal `heard (s)`.
 pub(crate) const HEARD: ActionId = ActionId(101);
+
+/// Its property `mood: s`.
+pub(crate) const MOOD: ActionId = ActionId(102);
 
 /// The service `Sample`, away.
 pub(crate) fn service() -> Arc<Service> {
@@ -45,6 +48,22 @@ pub(crate) fn service() -> Arc<Service> {
             uid: HEARD,
             name: "heard".into(),
             signature: signature("(s)"),
+        },
+    );
+    meta.signals.insert(
+        MOOD,
+        MetaSignal {
+            uid: MOOD,
+            name: "mood".into(),
+            signature: signature("(s)"),
+        },
+    );
+    meta.properties.insert(
+        MOOD,
+        MetaProperty {
+            uid: MOOD,
+            name: "mood".into(),
+            signature: signature("s"),
         },
     );
     let schema = ServiceSchema::new("Sample", "qi.sample.v1", &meta, &SchemaOptions::default());

@@ -10,7 +10,7 @@ use super::{
     BridgeError,
     events::{
         End, EventQueue, HubKey, Hubs, Policy, Subscription,
-        source::{Opened, Opening, Source},
+        source::{Content, Opened, Opening, Source},
     },
     objects::{NullObjects, ObjectTable},
 };
@@ -230,7 +230,10 @@ impl Service {
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
         let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
-        let reply = link.object.call(method.schema.uid, arguments).await?;
+        let call = link.object.call(method.schema.uid, arguments);
+        let returned = method.schema.return_signature.as_ref();
+        let connection = link.object.connection();
+        let reply = self.objects.returning(call, connection, returned).await?;
         self.decode(
             &link,
             method,
@@ -301,22 +304,6 @@ impl Service {
         });
         let key = HubKey::Generated(method.schema.uid);
         self.hubs.join(key, &queue, &source)
-    }
-
-    /// Transcodes the arguments of an event that came through a link.
-    fn decode_event(
-        &self,
-        link: &Link,
-        method: &Method,
-        payload: &Bytes,
-        flags: Flags,
-        format: ValueFormat,
-        out: &mut Vec<u8>,
-    ) -> Result<(), BridgeError> {
-        let holds = flags
-            .contains(Flags::DYNAMIC_PAYLOAD)
-            .then_some(Holds::Arguments);
-        self.decode(link, method, payload, holds, format, out)
     }
 
     fn encode(
@@ -406,12 +393,18 @@ impl Source for Generated {
         &self,
         opened: &Opened,
         payload: &Bytes,
-        flags: Flags,
+        content: Content,
         format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let service = self.service.upgrade().ok_or(BridgeError::Unavailable)?;
-        service.decode_event(&opened.link, &self.method, payload, flags, format, out)
+        let holds = match content {
+            Content::Event(flags) => flags
+                .contains(Flags::DYNAMIC_PAYLOAD)
+                .then_some(Holds::Arguments),
+            Content::Value => Some(Holds::Value),
+        };
+        service.decode(&opened.link, &self.method, payload, holds, format, out)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `qi-grpc-gateway serve`
 
-use std::{io::ErrorKind, net::SocketAddr, path::PathBuf};
+use std::{io::ErrorKind, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -35,6 +35,15 @@ pub(super) struct Arguments {
     /// A snapshot of the robot (see `schema snapshot`), to serve its schema before it is there.
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
+
+    /// How long an object that a method returned is kept without being used.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    object_lease: u32,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -45,6 +54,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(file) = arguments.schema {
         robot.known = schema::read_file(&file)?;
     }
+    robot.object_lease = Duration::from_secs(arguments.object_lease.into());
     let config = Config::new(robot, GatewayConfig::new(arguments.listen));
     let app = bind(config).await?;
     announce(&app);

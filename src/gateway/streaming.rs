@@ -66,7 +66,7 @@ pub(crate) async fn handle(incoming: Incoming) -> Result<Response<Body>, Gateway
             .await?;
         subscription
             .queue()
-            .release(current.into(), SystemTime::now());
+            .release(&current.into(), SystemTime::now());
     }
     Ok(message::response(Body::new(EventBody {
         route,

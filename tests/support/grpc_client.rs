@@ -108,6 +108,11 @@ impl GrpcClient {
         self.peer.request(json!({"op": "refresh"})).await;
     }
 
+    /// Ends the client with SIGKILL, as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.peer.kill();
+    }
+
     async fn cancel(&self, answers: &Answers<'_>) {
         let command = json!({"op": "cancel", "call": answers.id()});
         self.peer.request(command).await;

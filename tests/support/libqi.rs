@@ -34,6 +34,13 @@ impl LibqiRobot {
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+
+    /// Ends the robot with SIGKILL, as a crash would, and starts it again where it listened.
+    pub(crate) async fn crash_and_restart(&mut self) {
+        self.process.kill();
+        let url = self.url.clone();
+        *self = Self::start(&["--listen", &url]).await;
+    }
 }
 
 /// One service, `Extra` of `tests/peers/python/register.py`, registered by a process of its own.
@@ -44,7 +51,14 @@ pub(crate) struct LibqiService {
 impl LibqiService {
     /// Registers the service on the directory at that URL.
     pub(crate) async fn register(url: &str, name: &str) -> Self {
-        let process = Process::spawn(name, python_command("register.py").args([url, name]));
+        Self::register_with_level(url, name, 0).await
+    }
+
+    /// Registers the service with that value of its property `level`.
+    pub(crate) async fn register_with_level(url: &str, name: &str, level: i32) -> Self {
+        let level = level.to_string();
+        let args = [url, name, &level];
+        let process = Process::spawn(name, python_command("register.py").args(args));
         process.wait_value("ready", PATIENCE).await;
         Self { process }
     }

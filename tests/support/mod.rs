@@ -11,6 +11,9 @@
 //! | `gateway` | the gateway's binary |
 //! | `setting` | a libqi robot, the gateway in front of it, and a client of each |
 //! | `reflection` | all that a server's reflection tells |
+//! | `relay` | between the gateway and a robot: counts what passes, unchanged |
+//! | `ticks` | streams of numbers, read by a client in Rust |
+//! | `usage` | what a process uses of the machine |
 //! | `nao` | the services of a real NAO, the gateway in front of them, and a client of each |
 //! | `forms` | a value as libqi's client gives it and as protobuf has it |
 #![allow(
@@ -33,8 +36,11 @@ pub(crate) mod nao;
 mod peers;
 mod process;
 pub(crate) mod reflection;
+pub(crate) mod relay;
 mod setting;
+pub(crate) mod ticks;
 mod tools;
+pub(crate) mod usage;
 
 use std::time::Duration;
 

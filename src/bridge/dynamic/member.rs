@@ -207,6 +207,13 @@ impl AnswerDecoder<'_> {
         Ok(out)
     }
 
+    /// The value of a property, as the field 1 of a message.
+    pub(super) fn value(&self, payload: &Bytes, out: &mut Vec<u8>) -> Result<(), BridgeError> {
+        let value = self.dynamic(payload)?;
+        prost::encoding::bytes::encode(EVENT_FIELD, &value, out);
+        Ok(())
+    }
+
     /// The arguments of an event, as the field 1 of a message.
     pub(super) fn event(
         &self,
@@ -231,4 +238,4 @@ impl AnswerDecoder<'_> {
 
 /// The number of the field `args` of a `SubscribeResponse`, and of `value` of a
 /// `WatchPropertyResponse`.
-pub(super) const EVENT_FIELD: u32 = 1;
+const EVENT_FIELD: u32 = 1;

@@ -179,9 +179,13 @@ impl Dynamic {
         let encoder = self.settings.encoder(object);
         let view = self.settings.view(&reached.name, object.meta());
         let (method, arguments) = view.method(method, args, &encoder)?;
-        let reply = object.call(method.uid, arguments).await?;
+        let returned = &method.return_signature;
+        let call = object.call(method.uid, arguments);
+        let objects = &self.settings.objects;
+        let connection = object.connection();
+        let reply = objects.returning(call, connection, Some(returned)).await?;
         let decoder = self.settings.decoder(object, format);
-        decoder.result(&reply.payload, reply.flags, &method.return_signature)
+        decoder.result(&reply.payload, reply.flags, returned)
     }
 
     /// Reads a property by name; gives the content of its `qi.gateway.v1.Value`.

@@ -19,7 +19,6 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use super::{
     Catalogue, RobotConfig, Service,
-    backoff::Backoff,
     events::End,
     links::{LinkEvent, Links, MAX_LINKS},
     objects::ObjectTable,
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     qi::{
-        session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
+        session::{Backoff, CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
     },

@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | [`robot`] | the handle: what a gateway holds of a robot |
 //! | [`supervisor`] | keeps the session and the catalogue up |
-//! | `links`, `backoff` | keep each service linked; pauses between attempts |
+//! | `links` | keep each service linked |
 //! | [`catalogue`] | what can be called now: services, routes, descriptors |
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
@@ -25,7 +25,6 @@
 //! | `borrowed` | objects that the gateway asked for itself |
 //! | [`error`] | why a call or subscription failed |
 
-mod backoff;
 pub mod catalogue;
 pub mod dynamic;
 pub mod error;

@@ -19,7 +19,6 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use super::{
     Catalogue, RobotConfig, Service,
-    backoff::Backoff,
     events::End,
     hosting::Doors,
     links::{LinkEvent, Links, MAX_LINKS},
@@ -28,7 +27,7 @@ use super::{
 };
 use crate::{
     qi::{
-        session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
+        session::{Backoff, CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
     },

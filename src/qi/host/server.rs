@@ -67,7 +67,7 @@ pub struct Host {
     pub(super) table: Arc<Table>,
     pub(super) identity: Arc<Identity>,
     options: HostOptions,
-    end: CancellationToken,
+    pub(super) end: CancellationToken,
 }
 
 impl Host {

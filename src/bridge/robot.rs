@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Catalogue, Dynamic,
-    hosting::{Doors, HostingConfig},
+    hosting::{Doors, Hosting, HostingConfig},
     objects::ObjectTable,
     supervisor::{State, Supervisor},
 };
@@ -62,6 +62,7 @@ pub struct Robot {
     dynamic: Dynamic,
     sessions: watch::Receiver<Option<Session>>,
     doors: Arc<Doors>,
+    hosting: Hosting,
     stop: CancellationToken,
     supervisor: Option<JoinHandle<()>>,
 }
@@ -72,11 +73,12 @@ impl Robot {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(mut config: RobotConfig) -> Self {
-        let doors = Arc::new(Doors::new(std::mem::take(&mut config.hosting)));
+        let doors = Arc::new(Doors::new(&config.hosting));
         config.session.dispatch = doors.host().dispatch();
         let objects = Arc::new(ObjectTable::new(config.object_lease));
         let stop = CancellationToken::new();
         let (expose_private, limits) = (config.expose_private, config.limits());
+        let hosting = config.hosting.clone();
         let (supervisor, state) = Supervisor::new(config, Arc::clone(&objects), Arc::clone(&doors));
         let sessions = supervisor.sessions();
         let known = Arc::clone(&objects);
@@ -85,6 +87,7 @@ impl Robot {
             dynamic: Dynamic::new(state.clone(), known, expose_private, limits),
             state,
             objects,
+            hosting: Hosting::new(&hosting, Arc::clone(&doors), sessions.clone(), limits),
             sessions,
             doors,
             stop,
@@ -120,6 +123,12 @@ impl Robot {
     #[must_use]
     pub const fn doors(&self) -> &Arc<Doors> {
         &self.doors
+    }
+
+    /// Hosts services of clients on the robot's bus.
+    #[must_use]
+    pub const fn hosting(&self) -> &Hosting {
+        &self.hosting
     }
 
     /// Members by their names at the robot.

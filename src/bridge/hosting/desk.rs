@@ -23,11 +23,11 @@ pub struct CallId(pub u64);
 
 /// The place of a member among those of its kind, in the order of the declaration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Member(pub usize);
+pub(super) struct Member(pub(super) usize);
 
 /// What a host is told.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Told {
+pub(super) enum Told {
     /// The service is on the bus.
     Registered {
         /// The number that it got.

@@ -16,7 +16,7 @@ use crate::qi::{
 };
 
 /// How services are hosted on the robot's bus.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HostingConfig {
     /// Where to listen, `tcp://host:port`; port 0 takes a free one. Default a free port of the
     /// address from which the service directory is reached: whoever reaches the directory from
@@ -25,6 +25,24 @@ pub struct HostingConfig {
     /// Limits, and what others are told where we are. Who connects need not authenticate by
     /// default, as with libqi.
     pub host: HostOptions,
+    /// How many services clients may host at a time. Default 64: a robot has about as many of its
+    /// own.
+    pub max_services: usize,
+    /// How many calls of one hosted service may run or wait, unless its host says another number;
+    /// others fail at once. Default 1024: more than one connection of a caller may have open, at
+    /// some KiB each. The most that a host may say is the host's limit of calls for one service.
+    pub max_calls: usize,
+}
+
+impl Default for HostingConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            host: HostOptions::default(),
+            max_services: 64,
+            max_calls: 1024,
+        }
+    }
 }
 
 /// The host, and the addresses on which it listens: none until something is hosted.
@@ -46,10 +64,10 @@ struct State {
 }
 
 impl Doors {
-    pub(crate) fn new(config: HostingConfig) -> Self {
+    pub(crate) fn new(config: &HostingConfig) -> Self {
         Self {
-            host: Arc::new(Host::new(config.host)),
-            listen: config.listen,
+            host: Arc::new(Host::new(config.host.clone())),
+            listen: config.listen.clone(),
             open: Mutex::default(),
             state: Mutex::default(),
         }

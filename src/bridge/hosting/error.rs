@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     qi::{
         host::{BuildError, HostError, RegisterError, ValueError},
-        value::{Signature, SignatureError},
+        value::{Signature, SignatureError, codec::DecodeError},
     },
     transcode::RequestError,
 };
@@ -19,7 +19,7 @@ pub enum HostingError {
         /// The field path.
         field: String,
         /// What is wrong with it.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// A value of the client is not what it declared.
     #[error("{0}")]
@@ -32,6 +32,14 @@ pub enum HostingError {
         /// What is wrong with it.
         source: ValueError,
     },
+    /// A value of the client is over a limit of what can be decoded.
+    #[error("{field}: {source}")]
+    Undecodable {
+        /// The field path.
+        field: String,
+        /// The limit.
+        source: DecodeError,
+    },
     /// A member that the client did not declare.
     #[error("{field}: {name:?} was not declared")]
     UnknownMember {
@@ -39,6 +47,14 @@ pub enum HostingError {
         field: &'static str,
         /// The member.
         name: String,
+    },
+    /// A request that is not what may come.
+    #[error("{field}: {expected}")]
+    Request {
+        /// The field path.
+        field: &'static str,
+        /// What may come.
+        expected: &'static str,
     },
     /// There are as many hosted services as there may be.
     #[error("{limit} services are hosted already")]
@@ -104,7 +120,7 @@ impl HostingError {
     pub(super) fn declaration(field: impl Into<String>, problem: impl Into<Problem>) -> Self {
         Self::Declaration {
             field: field.into(),
-            problem: problem.into(),
+            problem: Box::new(problem.into()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The values of hosted members: `qi.gateway.v1.Value`s to qi and back.
 
+use super::HostingError;
 use crate::{
     bridge::service::ValueFormat,
     qi::{
@@ -38,6 +39,19 @@ pub(super) enum FromHost {
     /// What was written a moment ago is over another limit.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+impl FromHost {
+    /// The error of the value that is the field `field` of a request.
+    pub(super) fn at(self, field: &str) -> HostingError {
+        match self {
+            Self::Request(error) => HostingError::Value(error.inside(field)),
+            Self::Decode(source) => HostingError::Undecodable {
+                field: field.to_owned(),
+                source,
+            },
+        }
+    }
 }
 
 /// Why values of the bus are not told to the host.

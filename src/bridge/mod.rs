@@ -20,6 +20,7 @@
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
 //! | [`objects`] | objects that methods returned, with their leases |
+//! | [`hosting`] | services and objects that the gateway serves on the bus |
 //! | [`introspect`] | what all services say about themselves, asked once |
 //! | [`dynamic`] | members by name, with values of any type |
 //! | `borrowed` | objects that the gateway asked for itself |
@@ -30,6 +31,7 @@ pub mod dynamic;
 pub mod error;
 pub mod events;
 mod expected;
+pub mod hosting;
 pub mod introspect;
 mod links;
 pub mod objects;

@@ -21,6 +21,7 @@ use super::{
     Catalogue, RobotConfig, Service,
     events::End,
     expected::{Expected, tell_difference},
+    hosting::Doors,
     links::{LinkEvent, Links, MAX_LINKS},
     objects::ObjectTable,
     service::Link,
@@ -47,6 +48,8 @@ pub(crate) struct Supervisor {
     config: Arc<RobotConfig>,
     objects: Arc<ObjectTable>,
     state: watch::Sender<State>,
+    sessions: watch::Sender<Option<Session>>,
+    doors: Arc<Doors>,
     /// Every service that was ever met or is expected, by name.
     known: BTreeMap<String, Arc<Service>>,
     expected: Expected,
@@ -104,6 +107,7 @@ impl Supervisor {
     pub(crate) fn new(
         mut config: RobotConfig,
         objects: Arc<ObjectTable>,
+        doors: Arc<Doors>,
     ) -> (Self, watch::Receiver<State>) {
         let (state, receiver) = watch::channel(State::default());
         let snapshot = std::mem::take(&mut config.known);
@@ -111,11 +115,18 @@ impl Supervisor {
             config: Arc::new(config),
             objects,
             state,
+            sessions: watch::channel(None).0,
+            doors,
             known: BTreeMap::new(),
             expected: Expected::new(&snapshot),
         };
         supervisor.expect(snapshot.into_services());
         (supervisor, receiver)
+    }
+
+    /// The session, none while the robot is away.
+    pub(crate) fn sessions(&self) -> watch::Receiver<Option<Session>> {
+        self.sessions.subscribe()
     }
 
     /// Makes services known that are expected, and publishes them.
@@ -150,6 +161,7 @@ impl Supervisor {
         let span = info_span!("robot", url = %self.config.url);
         let objects = Arc::clone(&self.objects);
         let state = self.state.subscribe();
+        let sessions = self.sessions.clone();
         let connected = pin!(self.keep_connected().instrument(span));
         tokio::select! {
             () = stop.cancelled() => {}
@@ -162,6 +174,9 @@ impl Supervisor {
             service.retire(End::Shutdown);
         }
         objects.close().await;
+        if let Some(session) = sessions.send_replace(None) {
+            session.close();
+        }
     }
 
     async fn keep_connected(&mut self) {
@@ -172,10 +187,13 @@ impl Supervisor {
                 Ok(session) => {
                     reported = None;
                     let since = Instant::now();
+                    self.doors.follow(&session).await;
+                    self.sessions.send_replace(Some(session.clone()));
                     match self.follow(&session).await {
                         Ok(()) => warn!("the connection to the robot was lost"),
                         Err(error) => warn!(%error, "the robot's services cannot be listed"),
                     }
+                    self.sessions.send_replace(None);
                     session.close();
                     self.set_away();
                     backoff.lasted(since.elapsed());

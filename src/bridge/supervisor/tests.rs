@@ -36,7 +36,8 @@ fn supervisor<'a>(
     let mut config = RobotConfig::new("tcp://127.0.0.1:9559".parse().unwrap());
     config.known = Snapshot::new(services, bus);
     let objects = Arc::new(ObjectTable::new(config.object_lease));
-    Supervisor::new(config, objects)
+    let doors = Arc::new(Doors::new(&config.hosting));
+    Supervisor::new(config, objects, doors)
 }
 
 /// A service of the robot comes.

@@ -262,11 +262,8 @@ impl Doors {
     /// itself can still reach it, over our connection.
     async fn open_towards(&mut self, session: &Session) {
         let ip = match session.is_local() {
-            true => Some(Ipv4Addr::LOCALHOST.into()),
-            false => session.local_ip(),
-        };
-        let Some(ip) = ip else {
-            return;
+            true => Ipv4Addr::LOCALHOST.into(),
+            false => session.local_address(),
         };
         let url = |port| format!("tcp://{}", SocketAddr::new(ip, port));
         let opened = match self.told {

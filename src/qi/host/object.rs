@@ -37,6 +37,7 @@ pub struct ObjectBuilder {
     properties: Vec<Arc<Property>>,
     subscribers: Arc<Subscribers>,
     threading: Threading,
+    max_calls: Option<usize>,
     members: u32,
 }
 
@@ -54,6 +55,7 @@ pub(super) struct Object {
     pub(super) properties: Vec<Arc<Property>>,
     pub(super) subscribers: Arc<Subscribers>,
     pub(super) threading: Threading,
+    pub(super) max_calls: Option<usize>,
 }
 
 impl ObjectBuilder {
@@ -72,6 +74,12 @@ impl ObjectBuilder {
     /// Says how its calls run.
     pub const fn threading(&mut self, threading: Threading) -> &mut Self {
         self.threading = threading;
+        self
+    }
+
+    /// Lets fewer calls wait or run than [`super::HostLimits::calls_per_service`]; others fail.
+    pub const fn max_calls(&mut self, calls: usize) -> &mut Self {
+        self.max_calls = Some(calls);
         self
     }
 
@@ -215,6 +223,7 @@ impl ObjectBuilder {
             properties: self.properties,
             subscribers: self.subscribers,
             threading: self.threading,
+            max_calls: self.max_calls,
         })))
     }
 }

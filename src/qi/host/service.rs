@@ -47,9 +47,11 @@ impl Service {
     /// Must be called within a tokio runtime. `threads` bounds the threads of blocking methods.
     pub(super) fn new(object: Arc<Object>, limits: &HostLimits, threads: Arc<Semaphore>) -> Self {
         let ended = CancellationToken::new();
+        let calls = object.max_calls.unwrap_or(limits.calls_per_service);
+        let calls = permits(calls.min(limits.calls_per_service));
         let queue = (object.threading == Threading::Single).then(|| {
-            let (queue, calls) = mpsc::channel(permits(limits.calls_per_service).max(1));
-            let run = run_in_order(calls, Arc::clone(&threads), ended.clone());
+            let (queue, waiting) = mpsc::channel(calls.max(1));
+            let run = run_in_order(waiting, Arc::clone(&threads), ended.clone());
             // Ends with `ended`, at the latest when the service is dropped.
             tokio::spawn(run);
             queue
@@ -57,7 +59,7 @@ impl Service {
         Self {
             object,
             queue,
-            room: Arc::new(Semaphore::new(permits(limits.calls_per_service))),
+            room: Arc::new(Semaphore::new(calls)),
             bytes: Arc::new(Semaphore::new(permits(limits.argument_bytes_per_service))),
             threads,
             ended,

@@ -28,7 +28,7 @@ struct Inner {
     machine_id: String,
     new_token: Option<String>,
     is_local: bool,
-    local_ip: Option<IpAddr>,
+    local_address: IpAddr,
     pool: Arc<Pool>,
     changes: Arc<ChangeSource>,
     known: Arc<KnownServices>,
@@ -127,7 +127,7 @@ impl Session {
             machine_id: opened.machine_id,
             new_token,
             is_local: dialed.is_local,
-            local_ip: dialed.local_ip,
+            local_address: dialed.local_address,
             pool,
             known: Arc::clone(opened.changes.known()),
             changes: opened.changes,
@@ -147,6 +147,13 @@ impl Session {
         self.0.directory.object().connection()
     }
 
+    /// Our own address on the way to the directory: whoever reaches the directory from its network
+    /// reaches us there.
+    #[must_use]
+    pub fn local_address(&self) -> IpAddr {
+        self.0.local_address
+    }
+
     /// The machine that the directory runs on.
     #[must_use]
     pub fn machine_id(&self) -> &str {
@@ -157,13 +164,6 @@ impl Session {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.0.is_local
-    }
-
-    /// The address of this machine by which the directory sees us, if the system tells: others
-    /// beside the directory can reach us there.
-    #[must_use]
-    pub fn local_ip(&self) -> Option<IpAddr> {
-        self.0.local_ip
     }
 
     /// The secret that the robot wants at the next time, if it gave one.

@@ -102,8 +102,8 @@ pub struct Dialed {
     pub authenticated: Authenticated,
     /// Whether the peer is on this machine.
     pub is_local: bool,
-    /// The address of this machine by which the peer sees us, if the system tells.
-    pub local_ip: Option<IpAddr>,
+    /// Our own address on the way to the peer.
+    pub local_address: IpAddr,
 }
 
 /// Opens a connection and authenticates.
@@ -133,8 +133,7 @@ pub async fn dial(endpoint: &Endpoint, options: &DialOptions) -> Result<Dialed, 
         .map_err(io_error)?;
     configure(&stream).map_err(io_error)?;
     let is_local = is_local(&stream);
-    let local_ip = stream.local_addr().ok();
-    let local_ip = local_ip.map(|address| address.ip().to_canonical());
+    let local_address = stream.local_addr().map_err(io_error)?.ip().to_canonical();
 
     let mut framed = Framed::new(stream, options.limits.wire.payload_bytes);
     let handshake = HandshakeOptions {
@@ -158,7 +157,7 @@ pub async fn dial(endpoint: &Endpoint, options: &DialOptions) -> Result<Dialed, 
         connection: Connection::start(framed, started),
         authenticated,
         is_local,
-        local_ip,
+        local_address,
     })
 }
 

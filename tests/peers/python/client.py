@@ -25,6 +25,7 @@ import collections
 import json
 import sys
 import threading
+import time
 
 import qi
 
@@ -102,18 +103,20 @@ class Client:
         lock = threading.Lock()
 
         def work():
+            service = None
             while True:
                 with lock:
                     number = next(numbers, None)
                 if number is None:
                     return
                 try:
-                    service = self.session.service(command["service"])
+                    service = service or self.session.service(command["service"])
                     future = service.call(command["method"], number, _async=True)
                     value = future.value(60000)
                     outcome = "right" if value == number else "wrong: %r" % value
                 except Exception as error:
-                    outcome = str(error)
+                    service, outcome = None, str(error)
+                    time.sleep(0.1)  # or all the calls would be over before the service is back
                 with lock:
                     counts[outcome] += 1
 

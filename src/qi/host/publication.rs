@@ -36,7 +36,7 @@ pub struct Publication {
 /// Where a [`Publication`] stands.
 #[derive(Clone, Debug, Default)]
 pub enum PublicationState {
-    /// There is no session, or the directory was not asked yet.
+    /// There is no session, or the directory has not answered yet; or the service has left.
     #[default]
     Waiting,
     /// The service can be used.
@@ -163,11 +163,11 @@ impl Publisher {
                     attempts = Attempts::after_success();
                     let connection = session.connection().id();
                     drop(session);
-                    if self.stay(&registration, connection).await == Stay::Ended {
+                    let stayed = self.stay(&registration, connection).await;
+                    self.state.send_replace(PublicationState::Waiting);
+                    if stayed == Stay::Ended {
                         return registration.leave().await;
                     }
-                    drop(registration);
-                    self.state.send_replace(PublicationState::Waiting);
                 }
                 Err(error) => {
                     drop(session);

@@ -5,6 +5,8 @@ or, for a subscription, one for every event. Every answer carries the `id` of it
 
     {"op": "call", "service", "method", "args"}     -> {"value"} or {"error"}
     {"op": "runAsync", "service", "method", "args"} -> the same, called through qi.runAsync
+    {"op": "callAll", "service", "method", "args"}  -> the same for a list of argument lists: all are
+                                                       called in their order, then awaited
     {"op": "get", "service", "property"}            -> {"value"}
     {"op": "set", "service", "property", "value"}   -> {"value": null}
     {"op": "subscribe", "service", "signal"}        -> {"subscribed": true}, then {"event": [...]}
@@ -71,6 +73,11 @@ class Client:
     def run_async(self, command):
         bound = getattr(self.session.service(command["service"]), command["method"])
         return qi.runAsync(bound, *map(from_json, command["args"])).value()
+
+    def call_all(self, command):
+        bound = getattr(self.session.service(command["service"]), command["method"])
+        futures = [bound(*map(from_json, args), _async=True) for args in command["args"]]
+        return [future.value() for future in futures]
 
     def get(self, command):
         return getattr(self.session.service(command["service"]), command["property"]).value()
@@ -148,7 +155,8 @@ def finish(command, future):
 
 
 def serve(client, command):
-    operations = {"call": client.call, "runAsync": client.run_async, "get": client.get,
+    operations = {"call": client.call, "runAsync": client.run_async,
+                  "callAll": client.call_all, "get": client.get,
                   "set": client.set, "services": client.services,
                   "metaObject": client.meta_object, "abort": client.abort,
                   "burst": client.burst}

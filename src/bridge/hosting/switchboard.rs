@@ -103,6 +103,7 @@ impl Switchboard {
             return Ok(Value::Void);
         }
         self.values.of_type(&value, returns).map_err(|error| {
+            let error = error.at("value");
             MethodError::failed(format!(
                 "{}: the host's answer to {} is not what it declares: {error}",
                 self.service, method.name

@@ -17,10 +17,13 @@
 //! | --- | --- |
 //! | [`server`], [`accept`] | listening; who is let in |
 //! | [`object`], [`method`], [`property`] | what can be hosted |
+//! | [`typed`] | the same made of plain Rust functions and types |
+//! | [`cancellation`] | what a method that blocks can know |
 //! | [`registration`], [`publication`] | services in the directory, once or kept there |
 //! | [`limits`], [`error`] | what is accepted, what fails |
 
 pub mod accept;
+pub mod cancellation;
 pub mod error;
 pub mod limits;
 pub mod method;
@@ -29,6 +32,7 @@ pub mod property;
 pub mod publication;
 pub mod registration;
 pub mod server;
+pub mod typed;
 
 mod arguments;
 mod call;
@@ -43,6 +47,7 @@ mod table;
 mod tests;
 
 pub use accept::{Authenticator, Presented, Verdict};
+pub use cancellation::Cancellation;
 pub use error::{BuildError, HostError, RegisterError, ValueError};
 pub use limits::HostLimits;
 pub use method::{Handler, Method, MethodError};
@@ -51,3 +56,4 @@ pub use property::{PropertyHandle, SignalHandle};
 pub use publication::{Publication, PublicationState};
 pub use registration::Registration;
 pub use server::{Host, HostOptions};
+pub use typed::{TypedProperty, TypedSignal};

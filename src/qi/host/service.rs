@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HostLimits, MethodError, Threading,
+    Cancellation, HostLimits, MethodError, Threading,
     arguments::{decode_arguments, holds_object},
     call::{Call, Room},
     error::text,
@@ -225,8 +225,9 @@ async fn run_call(call: Call, threads: Arc<Semaphore>, ended: CancellationToken)
                 }
                 thread = threads.acquire_owned() => thread,
             };
+            let cancellation = Cancellation::new(token);
             let result = on_thread(move || {
-                let result = block();
+                let result = block(&cancellation);
                 drop(thread);
                 result
             });

@@ -21,6 +21,7 @@
 
 pub mod accept;
 pub mod error;
+pub mod forward;
 pub mod limits;
 pub mod method;
 pub mod object;
@@ -30,8 +31,12 @@ pub mod server;
 
 mod arguments;
 mod call;
+mod exports;
 mod identity;
+mod manage;
 mod peer;
+mod resources;
+mod runner;
 mod service;
 mod special;
 mod subscribers;
@@ -42,6 +47,7 @@ mod tests;
 
 pub use accept::{Authenticator, Presented, Verdict};
 pub use error::{BuildError, HostError, RegisterError, ValueError};
+pub use forward::Origin;
 pub use limits::HostLimits;
 pub use method::{Handler, Method, MethodError};
 pub use object::{HostedObject, ObjectBuilder, Threading};

@@ -32,7 +32,9 @@ impl Host {
     ) -> Result<Registration, RegisterError> {
         let directory = session.connection();
         let methods = Methods::of(session.directory().object().meta())?;
-        let info = methods.layout.encode(&self.identity.describe(name))?;
+        let info = methods
+            .layout
+            .encode(&self.identity.describe(name, object.uid()))?;
         let reply = call(directory, methods.register, info).await?;
         let id = Reader::new(&reply.payload).u32()?;
         let mut registration = Registration {

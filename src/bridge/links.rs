@@ -9,9 +9,9 @@ use tokio::{
 };
 use tracing::{Instrument as _, warn};
 
-use super::{RobotConfig, backoff::Backoff};
+use super::RobotConfig;
 use crate::qi::{
-    session::{RemoteObject, ServiceError, ServiceInfo, Session},
+    session::{Backoff, RemoteObject, ServiceError, ServiceInfo, Session},
     wire::ServiceId,
 };
 

@@ -19,15 +19,15 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use super::{
     Catalogue, RobotConfig, Service,
-    backoff::Backoff,
     events::End,
+    hosting::Doors,
     links::{LinkEvent, Links, MAX_LINKS},
     objects::ObjectTable,
     service::Link,
 };
 use crate::{
     qi::{
-        session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
+        session::{Backoff, CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
     },
@@ -47,6 +47,8 @@ pub(crate) struct Supervisor {
     config: Arc<RobotConfig>,
     objects: Arc<ObjectTable>,
     state: watch::Sender<State>,
+    sessions: watch::Sender<Option<Session>>,
+    doors: Arc<Doors>,
     /// Every service that was ever met, by name.
     known: BTreeMap<String, Arc<Service>>,
 }
@@ -95,21 +97,30 @@ impl Supervisor {
     pub(crate) fn new(
         config: RobotConfig,
         objects: Arc<ObjectTable>,
+        doors: Arc<Doors>,
     ) -> (Self, watch::Receiver<State>) {
         let (state, receiver) = watch::channel(State::default());
         let supervisor = Self {
             config: Arc::new(config),
             objects,
             state,
+            sessions: watch::channel(None).0,
+            doors,
             known: BTreeMap::new(),
         };
         (supervisor, receiver)
+    }
+
+    /// The session, none while the robot is away.
+    pub(crate) fn sessions(&self) -> watch::Receiver<Option<Session>> {
+        self.sessions.subscribe()
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let span = info_span!("robot", url = %self.config.url);
         let objects = Arc::clone(&self.objects);
         let state = self.state.subscribe();
+        let sessions = self.sessions.clone();
         let connected = pin!(self.keep_connected().instrument(span));
         tokio::select! {
             () = stop.cancelled() => {}
@@ -122,6 +133,9 @@ impl Supervisor {
             service.retire(End::Shutdown);
         }
         objects.close().await;
+        if let Some(session) = sessions.send_replace(None) {
+            session.close();
+        }
     }
 
     async fn keep_connected(&mut self) {
@@ -132,10 +146,13 @@ impl Supervisor {
                 Ok(session) => {
                     reported = None;
                     let since = Instant::now();
+                    self.doors.follow(&session).await;
+                    self.sessions.send_replace(Some(session.clone()));
                     match self.follow(&session).await {
                         Ok(()) => warn!("the connection to the robot was lost"),
                         Err(error) => warn!(%error, "the robot's services cannot be listed"),
                     }
+                    self.sessions.send_replace(None);
                     session.close();
                     self.set_away();
                     backoff.lasted(since.elapsed());

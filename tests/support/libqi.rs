@@ -1,6 +1,6 @@
 //! Robots, services and clients on the real libqi, in processes of their own.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -114,6 +114,39 @@ impl LibqiClient {
         serde_json::from_value(names.unwrap()).unwrap()
     }
 
+    /// What a service says about itself: the maps `methods`, `signals` and `properties` by number.
+    pub(crate) async fn meta_object(&self, service: &str) -> Value {
+        let command = json!({"op": "metaObject", "service": service});
+        value_of(self.peer.request(command).await).unwrap()
+    }
+
+    /// Makes a call and does not wait for its answer. Calls are made in the order of these.
+    pub(crate) async fn begin(&self, service: &str, method: &str, args: Value) -> PendingCall<'_> {
+        let command = json!({"op": "begin", "service": service, "method": method, "args": args});
+        let answers = self.peer.send(command);
+        let first = answers.next().await;
+        assert_eq!(first["begun"], true, "{service}.{method}: {first}");
+        PendingCall {
+            client: self,
+            answers,
+        }
+    }
+
+    /// Makes `count` calls with their numbers, `threads` at a time; how many were answered with
+    /// the number (`right`), and with what else.
+    pub(crate) fn start_burst(
+        &self,
+        (service, method): (&str, &str),
+        count: u32,
+        threads: u32,
+    ) -> Burst<'_> {
+        let command = json!({
+            "op": "burst", "service": service, "method": method, "count": count,
+            "threads": threads,
+        });
+        Burst(self.peer.send(command))
+    }
+
     /// Connects to a signal or a property; returns once that is in force.
     pub(crate) async fn subscribe(&self, service: &str, signal: &str) -> Events<'_> {
         let command = json!({"op": "subscribe", "service": service, "signal": signal});
@@ -121,6 +154,40 @@ impl LibqiClient {
         let first = answers.next().await;
         assert_eq!(first["subscribed"], true, "{service}.{signal}: {first}");
         Events { answers }
+    }
+}
+
+/// A call that was made.
+pub(crate) struct PendingCall<'a> {
+    client: &'a LibqiClient,
+    answers: Answers<'a>,
+}
+
+impl PendingCall<'_> {
+    /// Waits for the answer; the error is libqi's text, or `canceled`.
+    pub(crate) async fn answer(&self) -> Result<Value, String> {
+        let answer = self.answers.next().await;
+        match answer.get("canceled") {
+            Some(_) => Err("canceled".to_owned()),
+            None => value_of(answer),
+        }
+    }
+
+    /// Cancels the call.
+    pub(crate) async fn cancel(&self) {
+        let command = json!({"op": "abort", "call": self.answers.id()});
+        value_of(self.client.peer.request(command).await).unwrap();
+    }
+}
+
+/// Many calls that are being made.
+pub(crate) struct Burst<'a>(Answers<'a>);
+
+impl Burst<'_> {
+    /// What they were answered with, and how often, if all are answered in that time.
+    pub(crate) async fn outcomes(&self, timeout: Duration) -> Option<BTreeMap<String, u32>> {
+        let outcomes = value_of(self.0.next_within(timeout).await?).unwrap();
+        Some(serde_json::from_value(outcomes).unwrap())
     }
 }
 

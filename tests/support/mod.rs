@@ -9,6 +9,7 @@
 //! | `libqi` | a robot, extra services and a client on the real libqi |
 //! | `grpc_client` | gRPC clients in Python and Node that know the schema only through reflection |
 //! | `gateway` | the gateway's binary |
+//! | `hosting` | services that a gRPC client hosts, message by message |
 //! | `setting` | a libqi robot, the gateway in front of it, and a client of each |
 //! | `reflection` | all that a server's reflection tells |
 //! | `nao` | the services of a real NAO, the gateway in front of them, and a client of each |
@@ -27,6 +28,7 @@
 pub(crate) mod forms;
 mod gateway;
 mod grpc_client;
+pub(crate) mod hosting;
 mod json_peer;
 mod libqi;
 pub(crate) mod nao;
@@ -40,9 +42,9 @@ use std::time::Duration;
 
 pub(crate) use self::{
     gateway::Gateway,
-    grpc_client::{GrpcClient, GrpcStream, Reply},
+    grpc_client::{GrpcClient, GrpcStream, GrpcTalk, Reply},
     json_peer::{Answers, JsonPeer},
-    libqi::{LibqiClient, LibqiRobot, LibqiService},
+    libqi::{Burst, LibqiClient, LibqiRobot, LibqiService, PendingCall},
     peers::Peers,
     process::{Finished, Process},
     setting::Setting,

@@ -96,7 +96,15 @@ pub enum HostError {
 /// Why a service is not on the bus.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// The directory did not do as it was asked: the name is taken, or the connection lost.
+    /// Another service has the name.
+    #[error("the service directory: {text}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What the directory says.
+        text: String,
+    },
+    /// The directory did not do as it was asked, or the connection was lost.
     #[error("the service directory: {0}")]
     Directory(#[from] CallError),
     /// The directory gave no number.
@@ -123,6 +131,9 @@ pub enum RegisterError {
         /// The number.
         id: ServiceId,
     },
+    /// The host is gone, or there will be no session any more.
+    #[error("the host is gone, or there will be no session with the bus any more")]
+    Over,
 }
 
 /// Why a peer was not accepted.

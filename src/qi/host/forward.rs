@@ -104,6 +104,7 @@ impl Object {
             stats: Stats::default(),
             // In which order calls run is for the origin to say.
             threading: Threading::Multi,
+            max_calls: None,
             running: Running::default(),
             upstream: Some(Upstream {
                 origin,

@@ -1,7 +1,8 @@
 //! Serving objects to others (protocol text, sections 5, 9, 11 to 15 and 17).
 //!
 //! ```text
-//!   ObjectBuilder -> HostedObject --register--> Host -> Registration
+//!   ObjectBuilder -> HostedObject --register--> Host -> Registration, of one session
+//!                                 --publish---> Host -> Publication, of whatever session there is
 //!
 //!   socket -> Server -> accept -> Connection --+
 //!                                              +--> Table -> Service -> special members, at once
@@ -9,14 +10,14 @@
 //!                                                   Peer      Call -> queue -> Method -> answer
 //! ```
 //!
-//! A service, its calls and its tasks end with its [`Registration`]; everything ends with the
-//! [`Host`].
+//! A service, its calls and its tasks end with its [`Registration`] or [`Publication`]; everything
+//! ends with the [`Host`].
 //!
 //! | module | what |
 //! | --- | --- |
 //! | [`server`], [`accept`] | listening; who is let in |
 //! | [`object`], [`method`], [`property`] | what can be hosted |
-//! | [`registration`] | services in the directory |
+//! | [`registration`], [`publication`] | services in the directory, once or kept there |
 //! | [`limits`], [`error`] | what is accepted, what fails |
 
 pub mod accept;
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod method;
 pub mod object;
 pub mod property;
+pub mod publication;
 pub mod registration;
 pub mod server;
 
@@ -52,5 +54,6 @@ pub use limits::HostLimits;
 pub use method::{Handler, Method, MethodError};
 pub use object::{HostedObject, ObjectBuilder, Threading};
 pub use property::{PropertyHandle, SignalHandle};
+pub use publication::{Publication, PublicationState};
 pub use registration::Registration;
 pub use server::{Host, HostOptions};

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use super::{
     BuildError, Method, PropertyHandle, SignalHandle, ValueError,
@@ -10,7 +11,8 @@ use super::{
     manage::{self, Stats},
     method::{arguments_signature, signature},
     property::{OnSet, Property},
-    runner::Running,
+    resources::Resources,
+    runner::{Runner, Running},
     special,
     subscribers::Subscribers,
 };
@@ -41,6 +43,7 @@ pub struct ObjectBuilder {
     properties: Vec<Arc<Property>>,
     subscribers: Arc<Subscribers>,
     threading: Threading,
+    max_calls: Option<usize>,
     members: u32,
 }
 
@@ -61,12 +64,19 @@ pub(super) struct Object {
     pub(super) subscribers: Arc<Subscribers>,
     pub(super) stats: Stats,
     pub(super) threading: Threading,
+    pub(super) max_calls: Option<usize>,
     pub(super) running: Running,
     /// Where the events come from, if it forwards another object.
     pub(super) upstream: Option<Upstream>,
 }
 
 impl Object {
+    /// What runs its calls, under whatever number they come.
+    pub(super) fn runner(&self, resources: &Resources, runtime: &Handle) -> Arc<Runner> {
+        let start = || Runner::start(self.threading, self.max_calls, resources, runtime);
+        self.running.get_or(start)
+    }
+
     /// Ends a registration; see [`Subscribers::unregister`].
     pub(super) fn unregister(
         &self,
@@ -133,6 +143,12 @@ impl ObjectBuilder {
     /// Says how its calls run.
     pub const fn threading(&mut self, threading: Threading) -> &mut Self {
         self.threading = threading;
+        self
+    }
+
+    /// Lets fewer calls wait or run than [`super::HostLimits::calls_per_service`]; others fail.
+    pub const fn max_calls(&mut self, calls: usize) -> &mut Self {
+        self.max_calls = Some(calls);
         self
     }
 
@@ -280,6 +296,7 @@ impl ObjectBuilder {
             subscribers: self.subscribers,
             stats: Stats::default(),
             threading: self.threading,
+            max_calls: self.max_calls,
             running: Running::default(),
             upstream: None,
         })))

@@ -46,35 +46,38 @@ pub(super) struct Running(Mutex<Weak<Runner>>);
 
 impl Running {
     /// The runner, started if there is none.
-    pub(super) fn runner(
-        &self,
-        threading: Threading,
-        resources: &Resources,
-        runtime: &Handle,
-    ) -> Arc<Runner> {
+    pub(super) fn get_or(&self, start: impl FnOnce() -> Runner) -> Arc<Runner> {
         let mut running = self.0.lock();
         if let Some(runner) = running.upgrade() {
             return runner;
         }
-        let runner = Arc::new(Runner::start(threading, resources, runtime));
+        let runner = Arc::new(start());
         *running = Arc::downgrade(&runner);
         runner
     }
 }
 
 impl Runner {
-    fn start(threading: Threading, resources: &Resources, runtime: &Handle) -> Self {
+    /// Lets as many calls wait or run as the limits say, or fewer.
+    pub(super) fn start(
+        threading: Threading,
+        max_calls: Option<usize>,
+        resources: &Resources,
+        runtime: &Handle,
+    ) -> Self {
         let limits = resources.limits();
         let threads = resources.threads();
+        let calls = max_calls.unwrap_or(limits.calls_per_service);
+        let calls = permits(calls.min(limits.calls_per_service));
         let queue = (threading == Threading::Single).then(|| {
-            let (queue, calls) = mpsc::channel(permits(limits.calls_per_service).max(1));
+            let (queue, waiting) = mpsc::channel(calls.max(1));
             // Ends with the runner, which has the only sender.
-            runtime.spawn(run_in_order(calls, Arc::clone(threads)));
+            runtime.spawn(run_in_order(waiting, Arc::clone(threads)));
             queue
         });
         Self {
             queue,
-            room: Arc::new(Semaphore::new(permits(limits.calls_per_service))),
+            room: Arc::new(Semaphore::new(calls)),
             bytes: Arc::new(Semaphore::new(permits(limits.argument_bytes_per_service))),
             threads: Arc::clone(threads),
             runtime: runtime.clone(),

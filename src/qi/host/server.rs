@@ -1,6 +1,11 @@
 //! Listening: hosts and the connections that others open to them.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -37,6 +42,22 @@ impl fmt::Debug for HostOptions {
     }
 }
 
+impl HostOptions {
+    /// Whether a host with these options can listen on `url`, as far as can be said without doing
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Url`], [`HostError::NothingToAdvertise`].
+    pub fn check(&self, url: &str) -> Result<(), HostError> {
+        let (host, port) = host_and_port(url)?;
+        let address = host.trim_matches(['[', ']']).parse();
+        // A name is looked up later; what stands for all interfaces is an address.
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        endpoints(url, SocketAddr::new(address, port), &self.advertise).map(|_| ())
+    }
+}
+
 /// Serves objects on one bus, to those who connect to it and on connections that this process
 /// opened itself.
 ///
@@ -46,7 +67,7 @@ pub struct Host {
     pub(super) table: Arc<Table>,
     pub(super) identity: Arc<Identity>,
     options: HostOptions,
-    end: CancellationToken,
+    pub(super) end: CancellationToken,
 }
 
 impl Host {

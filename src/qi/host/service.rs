@@ -37,7 +37,7 @@ impl Service {
     /// Calls run on `runtime`.
     pub(super) fn new(object: Arc<Object>, resources: &Resources, runtime: &Handle) -> Self {
         Self {
-            runner: object.running.runner(object.threading, resources, runtime),
+            runner: object.runner(resources, runtime),
             object,
             ended: CancellationToken::new(),
         }

@@ -1,6 +1,6 @@
 //! A robot's bus as a client sees it (protocol text, section 15).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use tokio::{time::timeout, try_join};
 
@@ -23,6 +23,7 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     directory: Directory,
+    local_address: IpAddr,
     machine_id: String,
     new_token: Option<String>,
     pool: Arc<Pool>,
@@ -119,6 +120,7 @@ impl Session {
         opened.changes.close_at_end(&pool);
         Ok(Self(Arc::new(Inner {
             directory: opened.directory,
+            local_address: dialed.local_address,
             machine_id: opened.machine_id,
             new_token,
             pool,
@@ -137,6 +139,13 @@ impl Session {
     #[must_use]
     pub fn connection(&self) -> &Connection {
         self.0.directory.object().connection()
+    }
+
+    /// Our own address on the way to the directory: whoever reaches the directory from its network
+    /// reaches us there.
+    #[must_use]
+    pub fn local_address(&self) -> IpAddr {
+        self.0.local_address
     }
 
     /// The machine that the directory runs on.

@@ -23,9 +23,11 @@
 //! | [`endpoint`], [`mod@dial`] | where processes listen, opening connections to them |
 //! | [`directory`], [`changes`] | the service directory, services that come and go |
 //! | [`client`] | a robot's bus: directory, services and the connections that reach them |
+//! | [`backoff`] | pauses between attempts |
 //! | [`capabilities`], [`limits`], [`error`] | what both sides can do, what is accepted, what fails |
 
 pub mod auth_map;
+pub mod backoff;
 pub mod call;
 pub mod capabilities;
 pub mod changes;
@@ -53,6 +55,7 @@ mod state;
 mod tests;
 
 pub use auth_map::{AuthMap, RemoteCapabilities};
+pub use backoff::Backoff;
 pub use call::{Call, Reply};
 pub use capabilities::Capabilities;
 pub use changes::{DirectoryChange, DirectoryChanges};

@@ -10,12 +10,18 @@ or, for a subscription, one for every event. Every answer carries the `id` of it
     {"op": "subscribe", "service", "signal"}        -> {"subscribed": true}, then {"event": [...]}
     {"op": "services"}                              -> {"value": [names]}
     {"op": "metaObject", "service"}                 -> {"value"}
+    {"op": "begin", "service", "method", "args"}    -> {"begun": true}, then as a call does, or
+                                                       {"canceled": true}
+    {"op": "abort", "call": id}                     cancels a call that was begun; -> {"value": null}
+    {"op": "burst", "service", "method", "count", "threads"}
+        -> {"value": {answer or error text: how many}}, of calls with their number as argument
 
 JSON has no bytes, so they stand as {"base64": "..."}; a map whose keys are no strings stands as
 {"map": [[key, value], ...]}.
 """
 
 import base64
+import collections
 import json
 import sys
 import threading
@@ -55,6 +61,7 @@ class Client:
     def __init__(self, session):
         self.session = session
         self.subscriptions = []
+        self.begun = {}
 
     def call(self, command):
         service = self.session.service(command["service"])
@@ -78,6 +85,45 @@ class Client:
     def meta_object(self, command):
         return self.session.service(command["service"]).metaObject()
 
+    def begin(self, command):
+        service = self.session.service(command["service"])
+        future = service.call(command["method"], *map(from_json, command["args"]), _async=True)
+        self.begun[command["id"]] = future
+        answer(command, begun=True)
+        future.addCallback(lambda future: finish(command, future))
+
+    def abort(self, command):
+        self.begun[command["call"]].cancel()
+
+    def burst(self, command):
+        """Every call is made and waited for, whatever becomes of the others."""
+        counts = collections.Counter()
+        numbers = iter(range(command["count"]))
+        lock = threading.Lock()
+
+        def work():
+            while True:
+                with lock:
+                    number = next(numbers, None)
+                if number is None:
+                    return
+                try:
+                    service = self.session.service(command["service"])
+                    future = service.call(command["method"], number, _async=True)
+                    value = future.value(60000)
+                    outcome = "right" if value == number else "wrong: %r" % value
+                except Exception as error:
+                    outcome = str(error)
+                with lock:
+                    counts[outcome] += 1
+
+        threads = [threading.Thread(target=work) for _ in range(command["threads"])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return dict(counts)
+
     def subscribe(self, command):
         service = self.session.service(command["service"])
         signal = getattr(service, command["signal"])
@@ -89,14 +135,26 @@ def answer(command, **fields):
     stdio.say(json.dumps({"id": command["id"], **fields}))
 
 
+def finish(command, future):
+    if future.isCanceled():
+        answer(command, canceled=True)
+    elif future.hasError():
+        answer(command, error=future.error())
+    else:
+        answer(command, value=to_json(future.value()))
+
+
 def serve(client, command):
     operations = {"call": client.call, "runAsync": client.run_async, "get": client.get,
                   "set": client.set, "services": client.services,
-                  "metaObject": client.meta_object}
+                  "metaObject": client.meta_object, "abort": client.abort,
+                  "burst": client.burst}
     try:
         if command["op"] == "subscribe":
             client.subscribe(command)
             answer(command, subscribed=True)
+        elif command["op"] == "begin":
+            client.begin(command)
         else:
             answer(command, value=to_json(operations[command["op"]](command)))
     except Exception as error:

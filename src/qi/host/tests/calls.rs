@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use super::{
     host_with,
     scripted::{Client, dynamic, member, text_of},
+    until,
 };
 use crate::qi::{
     host::{
@@ -101,17 +102,6 @@ impl Gates {
     async fn wait_begun(&self, count: usize) {
         until(|| self.begun.load(Ordering::SeqCst) == count).await;
     }
-}
-
-async fn until(condition: impl Fn() -> bool) {
-    let poll = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), poll)
-        .await
-        .unwrap();
 }
 
 const FUTURE: u32 = 100;

@@ -21,7 +21,8 @@ pub(crate) fn example_command(name: &str) -> Command {
     // What cargo tells its tests makes dependencies look changed, and all would be built anew.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_MANIFEST") || text.starts_with("CARGO_PKG") {
+        if text == "OUT_DIR" || text.starts_with("CARGO_MANIFEST") || text.starts_with("CARGO_PKG")
+        {
             build.env_remove(&name);
         }
     }

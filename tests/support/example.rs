@@ -30,6 +30,8 @@ pub(crate) fn example_command(name: &str) -> Command {
         .args(["build", "--quiet", "--offline", "--example", name])
         .args(["--profile", profile, "--target-dir"])
         .arg(folder.parent().unwrap())
+        // Other features would mean other dependencies.
+        .args((!cfg!(feature = "demo")).then_some("--no-default-features"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

@@ -22,9 +22,11 @@
 //! | [`hosting`] | services and objects that the gateway serves on the bus |
 //! | [`introspect`] | what all services say about themselves, asked once |
 //! | [`dynamic`] | members by name, with values of any type |
+//! | `arguments` | what is sent, with objects that clients hold |
 //! | `borrowed` | objects that the gateway asked for itself |
 //! | [`error`] | why a call or subscription failed |
 
+mod arguments;
 pub mod catalogue;
 pub mod dynamic;
 pub mod error;

@@ -21,13 +21,9 @@ use super::{
 use crate::{
     qi::{
         session::{Connection, RemoteObject},
-        value::{
-            MetaObject, ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
-            codec::{EncodeContext, encode},
-        },
-        wire::{Limits, ObjectId, ServiceId, Writer},
+        value::{MetaObject, ObjectReference},
     },
-    transcode::{ObjectSink, ObjectSource, UnknownObject},
+    transcode::ObjectSink,
 };
 
 /// The objects of a robot that clients hold.
@@ -87,6 +83,12 @@ impl HeldObject {
 
     pub(crate) const fn hubs(&self) -> &Arc<Hubs> {
         &self.hubs
+    }
+
+    /// The object itself; none once it was released.
+    pub(crate) fn remote(&self) -> Option<RemoteObject> {
+        let link = self.link.borrow();
+        link.as_ref().map(|link| link.object().clone())
     }
 
     fn is_reachable(&self) -> bool {
@@ -328,7 +330,7 @@ impl TableSink<'_> {
 impl ObjectSink for TableSink<'_> {
     fn adopt(&mut self, object: ObjectReference) -> String {
         let connection = self.connection.clone();
-        let object = RemoteObject::new(connection, object.service, object.object, object.meta);
+        let object = RemoteObject::received(connection, object);
         let id = new_id();
         if self.taken.len() < MAX_OBJECTS_PER_MESSAGE {
             self.taken.push((id.clone(), object));
@@ -345,45 +347,6 @@ impl Drop for TableSink<'_> {
             // As in [`HeldObject::release`].
             let _ = object.terminate();
         }
-    }
-}
-
-/// The objects that arguments may name: the null object, by an empty id.
-#[derive(Debug)]
-pub(crate) struct NullObjects {
-    service: ServiceId,
-    encoding: ObjectEncoding,
-}
-
-impl NullObjects {
-    /// For arguments of a call to `callee`.
-    pub(crate) fn new(callee: &RemoteObject) -> Self {
-        Self {
-            service: callee.service(),
-            encoding: callee.connection().object_encoding(),
-        }
-    }
-}
-
-impl ObjectSource for NullObjects {
-    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
-        if !id.is_empty() {
-            return Err(UnknownObject);
-        }
-        let null = ObjectReference {
-            meta: Arc::default(),
-            service: self.service,
-            object: ObjectId::NONE,
-            uid: self.encoding.object_uid.then_some(ObjectUid([0; 20])),
-        };
-        let mut context = EncodeContext::new(self.encoding, Limits::default());
-        encode(
-            &Value::Object(Box::new(null)),
-            &Type::Object,
-            &mut context,
-            out,
-        )
-        .map_err(|_| UnknownObject)
     }
 }
 

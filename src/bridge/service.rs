@@ -8,11 +8,12 @@ use tracing::debug;
 
 use super::{
     BridgeError,
+    arguments::Arguments,
     events::{
         End, EventQueue, HubKey, Hubs, Policy, Subscription,
         source::{Opened, Opening, Source},
     },
-    objects::{NullObjects, ObjectTable},
+    objects::ObjectTable,
 };
 use crate::{
     qi::{
@@ -230,7 +231,7 @@ impl Service {
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
         let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
-        let reply = link.object.call(method.schema.uid, arguments).await?;
+        let reply = arguments.call(&link.object, method.schema.uid).await?;
         self.decode(
             &link,
             method,
@@ -272,7 +273,7 @@ impl Service {
     pub async fn write_property(&self, method: &Method, message: &[u8]) -> Result<(), BridgeError> {
         let link = self.link()?;
         let value = self.encode(&link, method, message, RequestPlan::to_dynamic)?;
-        link.object.set_property(method.schema.uid, &value).await?;
+        value.set_property(&link.object, method.schema.uid).await?;
         Ok(())
     }
 
@@ -325,17 +326,17 @@ impl Service {
         method: &Method,
         message: &[u8],
         run: RunRequest,
-    ) -> Result<Bytes, BridgeError> {
-        let mut out = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
-        if let Some(plan) = &method.request {
-            let mut objects = NullObjects::new(&link.object);
-            let mut context = RequestContext {
-                objects: &mut objects,
-                limits: self.limits,
-            };
-            run(plan, message, &mut context, &mut out)?;
-        }
-        Ok(out.finish())
+    ) -> Result<Arguments, BridgeError> {
+        let room = (self.limits, message.len() + ARGUMENTS_ROOM_BYTES);
+        Arguments::write(
+            &link.object,
+            &self.objects,
+            room,
+            |context, out| match &method.request {
+                Some(plan) => run(plan, message, context, out),
+                None => Ok(()),
+            },
+        )
     }
 
     fn decode(

@@ -36,7 +36,7 @@ use crate::{
     bridge::{BridgeError, Route, dynamic::TargetError, events::End, hosting::HostingError},
     qi::{
         host::RegisterError,
-        session::{CallError, SendError},
+        session::{CallError, ExportError, SendError},
     },
     schema::FilesError,
     transcode::{RequestError, ResponseError},
@@ -221,10 +221,21 @@ fn bridge_row(error: &BridgeError) -> Row {
             Row::new(Code::ResourceExhausted, "LIMIT")
         }
         BridgeError::Request(error) => Row::argument(error.field_path().to_string()),
+        BridgeError::Export(error) => export_row(*error),
         BridgeError::Target(error) => target_row(error),
         BridgeError::Unavailable => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
         BridgeError::Call(error) => call_row(error),
         BridgeError::Response(_) => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+    }
+}
+
+const fn export_row(error: ExportError) -> Row {
+    match error {
+        ExportError::TooMany { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
+        ExportError::Closed => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        ExportError::NotHosting | ExportError::Unknown => {
+            Row::new(Code::Internal, "OBJECT_NOT_PASSED_ON")
+        }
     }
 }
 

@@ -44,7 +44,12 @@ pub(crate) struct LibqiService {
 impl LibqiService {
     /// Registers the service on the directory at that URL.
     pub(crate) async fn register(url: &str, name: &str) -> Self {
-        let process = Process::spawn(name, python_command("register.py").args([url, name]));
+        Self::run("register.py", url, name).await
+    }
+
+    /// Registers the service of a program under `tests/peers/python`.
+    pub(crate) async fn run(program: &str, url: &str, name: &str) -> Self {
+        let process = Process::spawn(name, python_command(program).args([url, name]));
         process.wait_value("ready", PATIENCE).await;
         Self { process }
     }

@@ -57,6 +57,7 @@ fn malformed() -> prost::DecodeError {
 const INVALID: (Code, &str) = (Code::InvalidArgument, "INVALID_ARGUMENT");
 const AWAY: (Code, &str) = (Code::Unavailable, "SERVICE_UNAVAILABLE");
 const LIMIT: (Code, &str) = (Code::ResourceExhausted, "LIMIT");
+const NOT_PASSED_ON: (Code, &str) = (Code::Internal, "OBJECT_NOT_PASSED_ON");
 const LOST: (Code, &str) = (Code::Unknown, "CONNECTION_LOST");
 const ROBOT: (Code, &str) = (Code::Unknown, "ROBOT_ERROR");
 const UNDECLARED: (Code, &str) = (Code::Internal, "UNDECLARED_ANSWER");
@@ -66,9 +67,14 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
     let lost = Status::cancelled("the client is gone");
     let reset: CloseReason = io::Error::from(io::ErrorKind::ConnectionReset).into();
     let target = |error: TargetError| GatewayError::Bridge(error.into());
+    let export = |error: ExportError| GatewayError::Bridge(error.into());
     let name = String::from("nope");
     vec![
         (target(TargetError::Missing), INVALID),
+        (export(ExportError::TooMany { limit: 1 }), LIMIT),
+        (export(ExportError::Closed), AWAY),
+        (export(ExportError::NotHosting), NOT_PASSED_ON),
+        (export(ExportError::Unknown), NOT_PASSED_ON),
         (
             target(TargetError::UnknownService { name: name.clone() }),
             (Code::NotFound, "UNKNOWN_SERVICE"),

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use crate::qi::{
-    session::{CallError, CloseReason},
+    session::{CallError, CloseReason, ExportError},
     value::{
         Signature, SignatureError,
         codec::{DecodeError, EncodeError},
@@ -59,9 +59,13 @@ pub enum ValueError {
     /// It cannot be converted to the declared type.
     #[error(transparent)]
     Convert(#[from] ConvertError),
-    /// It holds an object, which is hosted by nobody.
-    #[error("the value holds an object")]
+    /// It holds the address of an object, [`crate::qi::value::Value::Object`], which means nothing
+    /// on other connections. [`crate::qi::session::RemoteObject`]s can be passed on.
+    #[error("the value holds the address of an object")]
     Object,
+    /// It holds an object that the receiver cannot be given.
+    #[error(transparent)]
+    Export(#[from] ExportError),
 }
 
 /// Why a host cannot start.
@@ -170,6 +174,7 @@ pub(super) mod text {
     pub(in super::super) const PROPERTY_KEY: &str = "Expected int or string for property index";
     pub(in super::super) const NO_VALUE: &str = "Uncaught error: The value is invalid.";
 
+    pub(in super::super) const NOT_CONNECTED: &str = "Socket is not connected";
     pub(in super::super) const EMPTY_DYNAMIC: &str = "NULL type";
 
     // Ours: libqi has no such limits.

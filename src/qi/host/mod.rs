@@ -25,6 +25,7 @@
 pub mod accept;
 pub mod cancellation;
 pub mod error;
+pub mod forward;
 pub mod limits;
 pub mod method;
 pub mod object;
@@ -36,8 +37,12 @@ pub mod typed;
 
 mod arguments;
 mod call;
+mod exports;
 mod identity;
+mod manage;
 mod peer;
+mod resources;
+mod runner;
 mod service;
 mod special;
 mod subscribers;
@@ -49,6 +54,7 @@ mod tests;
 pub use accept::{Authenticator, Presented, Verdict};
 pub use cancellation::Cancellation;
 pub use error::{BuildError, HostError, RegisterError, ValueError};
+pub use forward::Origin;
 pub use limits::HostLimits;
 pub use method::{Handler, Method, MethodError};
 pub use object::{HostedObject, ObjectBuilder, Threading};

@@ -58,7 +58,8 @@ impl Registrar {
     ) -> Result<Registration, RegisterError> {
         let directory = session.connection();
         let methods = Methods::of(session.directory().object().meta())?;
-        let info = methods.layout.encode(&self.identity.describe(name))?;
+        let described = self.identity.describe(name, object.uid());
+        let info = methods.layout.encode(&described)?;
         let reply = call(directory, methods.register, info).await;
         let reply = reply.map_err(|error| refused(name, error))?;
         let id = Reader::new(&reply.payload).u32()?;

@@ -254,9 +254,15 @@ impl Server {
         let limits = self.options.limits;
         let authenticator = self.options.authenticator.clone();
         let table = Arc::clone(&self.table);
-        let serve = async move {
+        let end = self.end.clone();
+        tokio::spawn(async move {
             let mut framed = Framed::new(stream, limits.unauthenticated_payload_bytes);
-            let capabilities = match accept(&mut framed, &limits, authenticator.as_ref()).await {
+            let accepted = tokio::select! {
+                biased;
+                () = end.cancelled() => return,
+                accepted = accept(&mut framed, &limits, authenticator.as_ref()) => accepted,
+            };
+            let capabilities = match accepted {
                 Ok(capabilities) => capabilities,
                 Err(error) => {
                     tracing::debug!(%peer, %error, "not accepted");
@@ -270,15 +276,13 @@ impl Server {
                 dispatch: table,
             };
             let connection = Connection::start(framed, options);
-            let reason = connection.closed().await;
-            tracing::debug!(%peer, %reason, "connection ended");
-        };
-        let end = self.end.clone();
-        tokio::spawn(async move {
             tokio::select! {
                 biased;
-                () = end.cancelled() => {}
-                () = serve => {}
+                // Not only dropped: handlers may hold it, with the objects that they were given.
+                () = end.cancelled() => connection.close(),
+                reason = connection.closed() => {
+                    tracing::debug!(%peer, %reason, "connection ended");
+                }
             }
             drop(place);
         });

@@ -23,6 +23,6 @@ pub mod typed;
 pub use convert::{ConvertError, convert};
 pub use dynamic::{Dynamic, Value};
 pub use meta::{MetaMethod, MetaMethodParameter, MetaObject, MetaProperty, MetaSignal};
-pub use object::{ObjectEncoding, ObjectReference, ObjectUid};
+pub use object::{AsObject, LiveObject, ObjectEncoding, ObjectReference, ObjectUid};
 pub use signature::{Signature, SignatureError};
 pub use ty::{Annotation, TupleType, Type};

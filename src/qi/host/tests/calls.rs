@@ -1,12 +1,9 @@
 //! How calls run: one after the other or not, cancelled, bounded.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
 };
 
 use bytes::Bytes;
@@ -16,6 +13,7 @@ use tokio::sync::Notify;
 use super::{
     host_with,
     scripted::{Client, dynamic, member, text_of},
+    until,
 };
 use crate::qi::{
     host::{
@@ -101,17 +99,6 @@ impl Gates {
     async fn wait_begun(&self, count: usize) {
         until(|| self.begun.load(Ordering::SeqCst) == count).await;
     }
-}
-
-async fn until(condition: impl Fn() -> bool) {
-    let poll = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), poll)
-        .await
-        .unwrap();
 }
 
 const FUTURE: u32 = 100;

@@ -56,9 +56,16 @@ impl LibqiService {
 
     /// Registers the service with that value of its property `level`.
     pub(crate) async fn register_with_level(url: &str, name: &str, level: i32) -> Self {
-        let level = level.to_string();
-        let args = [url, name, &level];
-        let process = Process::spawn(name, python_command("register.py").args(args));
+        Self::spawn("register.py", &[url, name, &level.to_string()], name).await
+    }
+
+    /// Registers the service of a program under `tests/peers/python`.
+    pub(crate) async fn run(program: &str, url: &str, name: &str) -> Self {
+        Self::spawn(program, &[url, name], name).await
+    }
+
+    async fn spawn(program: &str, args: &[&str], name: &str) -> Self {
+        let process = Process::spawn(name, python_command(program).args(args));
         process.wait_value("ready", PATIENCE).await;
         Self { process }
     }

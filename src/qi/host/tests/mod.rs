@@ -4,6 +4,8 @@ mod calls;
 mod doors;
 mod factory;
 mod given;
+mod lifetimes;
+mod manage;
 mod recorded;
 mod rich;
 mod scripted;

@@ -102,6 +102,7 @@ impl Values {
                 &dynamics
             }
         };
+        arguments.iter().try_for_each(refuse_live)?;
         let mut writer = Writer::new();
         let mut context = EncodeContext::new(ENCODING, self.limits);
         for (argument, ty) in arguments.iter().zip(types) {
@@ -113,6 +114,7 @@ impl Values {
 
     /// The content of the `Value` that a property is.
     pub(super) fn tell(&self, value: &Value, signature: &Signature) -> Result<Vec<u8>, ToHost> {
+        refuse_live(value)?;
         let mut writer = Writer::new();
         let mut context = EncodeContext::new(ENCODING, self.limits);
         encode(value, signature.ty(), &mut context, &mut writer)?;
@@ -151,6 +153,21 @@ impl Values {
             return Err(ToHost::Object);
         }
         Ok(out)
+    }
+}
+
+/// Hosts know no objects; the null object is none.
+fn refuse_live(value: &Value) -> Result<(), ToHost> {
+    match value {
+        Value::Live(_) => Err(ToHost::Object),
+        Value::Dynamic(dynamic) => refuse_live(&dynamic.value),
+        Value::List(items) | Value::Tuple(items) => items.iter().try_for_each(refuse_live),
+        Value::Map(entries) => entries.iter().try_for_each(|(key, value)| {
+            refuse_live(key)?;
+            refuse_live(value)
+        }),
+        Value::Optional(Some(value)) => refuse_live(value),
+        _ => Ok(()),
     }
 }
 

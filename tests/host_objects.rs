@@ -16,7 +16,10 @@ use qi_grpc_gateway::qi::{
         SignalHandle,
     },
     session::{DialOptions, EventSink, RemoteObject, RemoteSignal, Session},
-    value::{Dynamic, Value},
+    value::{
+        Dynamic, MetaSignal, Value,
+        codec::{DecodeContext, decode},
+    },
     wire::Flags,
 };
 use serde_json::json;
@@ -261,7 +264,7 @@ async fn a_libqi_client_uses_what_our_method_returns() {
 #[tokio::test]
 async fn statistics_and_traces_are_what_a_libqi_client_expects() {
     let robot = LibqiRobot::start(&[]).await;
-    let _foundry = Foundry::on(robot.url()).await;
+    let foundry = Foundry::on(robot.url()).await;
     let client = Client::connect(robot.url()).await;
     client
         .run(json!({"op": "service", "service": "Foundry", "as": "foundry"}))
@@ -280,22 +283,46 @@ async fn statistics_and_traces_are_what_a_libqi_client_expects() {
     );
     call("clearStats", json!([])).await;
 
-    let traces = client.watch("foundry", "traceObject").await;
+    // Python's proxies have no way to listen to traces, so that one of ours does.
+    let listener = Session::connect(&robot.url().parse().unwrap(), DialOptions::default());
+    let listener = listener.await.unwrap().service("Foundry").await.unwrap();
+    let (sender, mut traces) = mpsc::channel(64);
+    let signal = listener.meta().signal("traceObject").unwrap().clone();
+    let subscribed = listener.subscribe(signal.uid, Arc::new(Numbers(sender)));
+    let subscribed = subscribed.await.unwrap();
     assert_eq!(call("isTraceEnabled", json!([])).await, true);
-    // A call and its result; a call and its error.
+    // A call and its result, a call and its error, an event.
+    call("make", json!(["y"])).await;
     let nothing = json!({"op": "call", "on": "foundry", "method": "give", "args": []});
     client.try_do(nothing).await.unwrap_err();
-    let mut kinds = Vec::new();
-    while !kinds.contains(&3) {
-        let trace = traces.next().await;
-        kinds.push(trace["event"][0]["kind"].as_i64().unwrap());
-    }
-    assert!(kinds.contains(&1) && kinds.contains(&2), "{kinds:?}");
-    // An event.
     let bell = Bell::new("passing").object;
-    _foundry.left.emit(vec![bell.into()]).unwrap();
-    let trace = traces.next().await;
-    assert_eq!(trace["event"][0]["kind"], 4, "{trace}");
+    foundry.left.emit(vec![bell.into()]).unwrap();
+    let mut kinds = Vec::new();
+    while kinds.last() != Some(&4) {
+        let trace = tokio::time::timeout(PATIENCE, traces.recv()).await.unwrap();
+        kinds.push(kind(&signal, &trace.unwrap()));
+    }
+    assert_eq!(kinds, [1, 2, 1, 2, 1, 3, 4]);
+    drop(subscribed);
+    listener
+        .call_by_name("isStatsEnabled", vec![])
+        .await
+        .unwrap();
+    assert_eq!(call("isTraceEnabled", json!([])).await, false);
+    call("enableTrace", json!([true])).await;
+    assert_eq!(call("isTraceEnabled", json!([])).await, true);
+}
+
+/// The kind of a trace.
+fn kind(signal: &MetaSignal, payload: &Bytes) -> i64 {
+    let trace = decode(signal.signature.ty(), payload, DecodeContext::default()).unwrap();
+    let Value::Tuple(arguments) = trace else {
+        panic!("{trace:?}");
+    };
+    let Value::Tuple(fields) = &arguments[0] else {
+        panic!("{arguments:?}");
+    };
+    fields[1].to_i64().unwrap()
 }
 
 #[tokio::test]

@@ -284,8 +284,11 @@ async fn statistics_and_traces_are_what_a_libqi_client_expects() {
     call("clearStats", json!([])).await;
 
     // Python's proxies have no way to listen to traces, so that one of ours does.
-    let listener = Session::connect(&robot.url().parse().unwrap(), DialOptions::default());
-    let listener = listener.await.unwrap().service("Foundry").await.unwrap();
+    let url = robot.url().parse().unwrap();
+    let session = Session::connect(&url, DialOptions::default())
+        .await
+        .unwrap();
+    let listener = session.service("Foundry").await.unwrap();
     let (sender, mut traces) = mpsc::channel(64);
     let signal = listener.meta().signal("traceObject").unwrap().clone();
     let subscribed = listener.subscribe(signal.uid, Arc::new(Numbers(sender)));

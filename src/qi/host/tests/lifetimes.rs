@@ -193,13 +193,13 @@ async fn a_client_hosts_what_it_passes() {
     let kept = remote.call_by_name("keep", vec![item.clone().into()]).await;
     kept.unwrap();
     assert_eq!(ours.table.exported(), 1);
-    let back = remote.call_by_name("giveKept", vec![]).await.unwrap();
-    let back = RemoteObject::from_value(&back).unwrap();
+    let given = remote.call_by_name("giveKept", vec![]).await.unwrap();
+    let back = RemoteObject::from_value(&given).unwrap();
     assert_eq!(back.uid(), item.uid());
     assert_eq!(back.object(), ObjectId(3));
     let hello = back.call_by_name("hello", vec![]).await.unwrap();
     assert_eq!(hello.to_text().unwrap(), "hello from ours");
-    drop(back);
+    drop((back, given));
     until(|| host.table.exported() == 0).await;
     drop(item);
     assert!(alive.upgrade().is_some());

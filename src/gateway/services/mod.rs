@@ -6,11 +6,9 @@
 //! | `dynamic` | `DynamicService` |
 //! | `object` | `ObjectService` |
 //! | `request` | what the requests of all of them have in common |
-//! | `stream` | events of the bridge as messages of a stream |
 
 pub(crate) mod directory;
 pub(crate) mod dynamic;
 pub(crate) mod object;
 
 mod request;
-mod stream;

@@ -66,29 +66,45 @@ async fn run(robot: &Robot, streams: usize, length: Duration) {
     // Tells the end.
     robot.emit_frame(Bytes::new());
     let read = timeout(PATIENCE, readers.join_all()).await;
-    let received: u64 = read.expect("the last frame on every stream").iter().sum();
+    let read = read.expect("the last frame on every stream");
+    let received: u64 = read.iter().map(|read| read.received).sum();
+    let told: u64 = read.iter().map(|read| read.dropped).sum();
+    assert_eq!(
+        received + told,
+        emitted * streams as u64,
+        "what is lost is told"
+    );
     let elapsed = begin.elapsed().as_secs_f64();
     let cpu = gateway.cpu().saturating_sub(spent);
     let (after, peak) = gateway.memory();
     println!(
         "  {:<32} {emitted:>9} {received:>9} {:>9} {:>9.1} {:>13.0} {before:>11.1} {after:>11.1} {peak:>9.1}",
         format!("{streams} streams"),
-        emitted * streams as u64 - received,
+        told,
         received as f64 * FRAME_BYTES as f64 / elapsed / 1e6,
         cpu.as_secs_f64() * 1e6 / emitted as f64,
     );
 }
 
-/// How many frames came before the last event.
-async fn read(mut stream: Streaming<FrameResponse>) -> u64 {
-    let mut received = 0;
+/// What came before the last event.
+struct Read {
+    received: u64,
+    dropped: u64,
+}
+
+async fn read(mut stream: Streaming<FrameResponse>) -> Read {
+    let mut read = Read {
+        received: 0,
+        dropped: 0,
+    };
     loop {
         let event = stream.message().await.expect("an event");
         let event = event.expect("a stream without an end");
+        read.dropped += event.info.expect("the info").dropped;
         if event.value.is_empty() {
-            return received;
+            return read;
         }
         assert_eq!(event.value.len(), FRAME_BYTES);
-        received += 1;
+        read.received += 1;
     }
 }

@@ -143,11 +143,11 @@ async fn ten_thousand_objects_of_crashed_clients_go_back_to_the_robot() {
         assert!(!is_there(&relay, address.service, address.object).await);
     }
     let after = Usage::of(process);
-    println!(
-        "{made} objects; {:?}, then {:?}, at last {after:?}",
-        uses[0], uses[19]
-    );
-    let grown = after.resident_kib.saturating_sub(uses[1].resident_kib);
-    assert!(grown < 16 * 1024, "{uses:?}, {after:?}");
+    let resident: Vec<_> = uses.iter().map(|use_| use_.resident_kib).collect();
+    println!("{made} objects; {resident:?} KiB, at last {after:?}");
+    // Each costs some 10 KiB while it is held, and a tenth or two of them are at a time; the allocator
+    // keeps their room. All of them would be 100 MiB.
+    let grown = after.peak_kib.saturating_sub(resident[0]);
+    assert!(grown < 32 * 1024, "{resident:?}, {after:?}");
     assert!(after.files < uses[0].files + 8, "{uses:?}, {after:?}");
 }

@@ -111,10 +111,10 @@ fn restarts_leave_no_task_behind() {
         let mut tasks = Vec::new();
         restart_under_a_stream(&mut robot, &relay, &mut stream, 5, async |_| {
             // Tasks of the connection that was lost may be at their last breath.
+            let settled = tasks.first().copied().unwrap_or(usize::MAX);
             let mut count = metrics.num_alive_tasks();
             for _ in 0..100 {
-                let first = tasks.first().copied().unwrap_or(usize::MAX);
-                if count <= first && tasks.first().is_some() {
+                if count <= settled {
                     break;
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;

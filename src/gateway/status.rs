@@ -79,9 +79,6 @@ pub enum GatewayError {
     /// A stream ended.
     #[error(transparent)]
     Ended(End),
-    /// A value nests deeper than messages may.
-    #[error("the value nests too deep for a message")]
-    TooDeep(#[source] prost::DecodeError),
     /// The static API that was compiled into the program does not decode.
     #[error("the static API cannot be given out")]
     Schema(#[source] FilesError),
@@ -176,7 +173,6 @@ impl GatewayError {
             Self::Hosting(error) => hosting_row(error),
             Self::RequestStream(status) => request_stream_row(status.code()),
             Self::Ended(end) => end_row(*end),
-            Self::TooDeep(_) => Row::new(Code::ResourceExhausted, "LIMIT"),
             Self::Schema(_) | Self::SchemaText(_) => Row::new(Code::Internal, "SCHEMA"),
             Self::Deadline => Row::new(Code::DeadlineExceeded, "DEADLINE"),
         }

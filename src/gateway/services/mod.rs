@@ -7,7 +7,6 @@
 //! | `hosting` | `HostingService` |
 //! | `object` | `ObjectService` |
 //! | `request` | what the requests of all of them have in common |
-//! | `stream` | events of the bridge as messages of a stream |
 
 pub(crate) mod directory;
 pub(crate) mod dynamic;
@@ -15,4 +14,3 @@ pub(crate) mod hosting;
 pub(crate) mod object;
 
 mod request;
-mod stream;

@@ -103,7 +103,6 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             GatewayError::Ended(End::Released),
             (Code::NotFound, "OBJECT_RELEASED"),
         ),
-        (GatewayError::TooDeep(malformed()), LIMIT),
         (
             GatewayError::Schema(FilesError::Set(malformed())),
             (Code::Internal, "SCHEMA"),

@@ -337,7 +337,7 @@ class Bells:
 
 
 class Clock:
-    """Single-threaded, as services are by default: libqi sends the events of others in any order."""
+    """libqi emits from a pool of threads: events that overlap leave in any order."""
 
     def __init__(self):
         self._watched = False

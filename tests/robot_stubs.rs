@@ -1,7 +1,9 @@
-//! The stubs that common generators make of a real robot's services compile, and call the robot through
-//! the gateway. The robot is looked for in `QI_ROBOTS_DIR`, by default `../shared/robots`.
+//! The stubs that common generators make of a real robot's services, and of services with awkward names,
+//! compile, and call the robot through the gateway. The robot is looked for in `QI_ROBOTS_DIR`, by default `../shared/robots`.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+#[path = "robot_stubs/awkward.rs"]
+mod awkward;
 mod support;
 
 use std::{
@@ -144,18 +146,20 @@ fn answers(said: &str) -> Value {
     serde_json::from_str(said.trim()).unwrap()
 }
 
-/// Exports all services of the robot to the folder `api` of that one.
+/// Exports all services of the robot, and some with awkward names, to the folder `api` of that one.
 async fn export(folder: &Path) -> PathBuf {
-    let data = robots_dir().join("nao-v6.json");
-    let api = folder.join("api");
-    let [from, out] = [&data, &api].map(|it| it.to_str().unwrap());
+    let text = fs::read_to_string(robots_dir().join("nao-v6.json")).unwrap();
+    let mut data: Value = serde_json::from_str(&text).unwrap();
+    let services = data["services"].as_array_mut().unwrap();
+    services.extend(awkward::services());
+    let count = services.len();
+    assert!(count > 114);
+    let (from, api) = (folder.join("robot.json"), folder.join("api"));
+    fs::write(&from, data.to_string()).unwrap();
+    let [from, out] = [&from, &api].map(|it| it.to_str().unwrap());
     let told = Gateway::run(&["schema", "export", "--from", from, "--out", out]).await;
     told.success();
-    assert_eq!(
-        protos(&api).len(),
-        114 + 6,
-        "the services and the static API"
-    );
+    assert_eq!(protos(&api).len(), count + 6, "with the static API");
     api
 }
 

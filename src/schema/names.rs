@@ -1,6 +1,6 @@
 //! Names of qi as names of protobuf.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +18,27 @@ const REFUSED_FIELDS: [&str; 6] = [
     "self",
     "unknown_fields",
 ];
+
+/// Names of rpcs, as [`Scope`] compares them, that break generated code: `None`, `True` and `False` cannot
+/// be attributes in Python, where grpcio puts the methods; the others are functions of every client
+/// that tonic generates.
+const REFUSED_RPCS: [&str; 11] = [
+    "none",
+    "true",
+    "false",
+    "new",
+    "connect",
+    "withinterceptor",
+    "withorigin",
+    "sendcompressed",
+    "acceptcompressed",
+    "maxdecodingmessagesize",
+    "maxencodingmessagesize",
+];
+
+/// Names of services that break generated code: grpcio makes a class of the name, tonic a trait, which
+/// hides the `Default` that it uses itself.
+const REFUSED_SERVICES: [&str; 5] = ["Default", "False", "None", "Self", "True"];
 
 /// Takes a name apart into lower-case words; `ALTextToSpeech` is al, text, to, speech. What is no
 /// ASCII letter or digit separates.
@@ -67,6 +88,25 @@ pub(super) fn upper_camel(name: &str) -> Option<String> {
 /// As [`upper_camel`], with a name from the hash where nothing is usable.
 pub(super) fn upper_camel_or_hash(name: &str) -> String {
     upper_camel(name).unwrap_or_else(|| format!("X{}", hash(&[name])))
+}
+
+/// The name of the gRPC service for a service.
+pub(super) fn service(name: &str) -> String {
+    let wanted = upper_camel_or_hash(name);
+    if REFUSED_SERVICES.contains(&wanted.as_str()) {
+        format!("{wanted}Service")
+    } else {
+        wanted
+    }
+}
+
+/// The name of an rpc, or one like it where generated code cannot have that.
+pub(super) fn rpc(wanted: &str) -> Cow<'_, str> {
+    if REFUSED_RPCS.contains(&Scope::key(wanted).as_str()) {
+        format!("{wanted}Method").into()
+    } else {
+        wanted.into()
+    }
 }
 
 /// Makes an identifier of a name: no digit in front, not longer than [`NAME_BYTES`].
@@ -230,6 +270,21 @@ mod tests {
         for (field, json) in [("foo_bar", "fooBar"), ("arg1", "arg1"), ("a_1", "a1")] {
             assert_eq!(json_name(field), json);
         }
+    }
+
+    #[test]
+    fn names_that_generated_code_cannot_have_are_changed() {
+        for (wanted, name) in [
+            ("Connect", "ConnectMethod"),
+            ("NEW", "NEWMethod"),
+            ("WithOrigin", "WithOriginMethod"),
+            ("None", "NoneMethod"),
+            ("Connected", "Connected"),
+        ] {
+            assert_eq!(rpc(wanted), name);
+        }
+        assert_eq!(service("default"), "DefaultService");
+        assert_eq!(service("Defaults"), "Defaults");
     }
 
     #[test]

@@ -37,8 +37,10 @@ const REFUSED_RPCS: [&str; 11] = [
 ];
 
 /// Names of services that break generated code: grpcio makes a class of the name, tonic a trait, which
-/// hides the `Default` that it uses itself.
-const REFUSED_SERVICES: [&str; 5] = ["Default", "False", "None", "Self", "True"];
+/// hides what it uses itself by these names.
+const REFUSED_SERVICES: [&str; 9] = [
+    "Arc", "Body", "Clone", "Default", "False", "None", "Option", "Self", "True",
+];
 
 /// Takes a name apart into lower-case words; `ALTextToSpeech` is al, text, to, speech. What is no
 /// ASCII letter or digit separates.

@@ -1,7 +1,7 @@
 """Calls a robot with the stubs that grpcio-tools made: stubs.py HOST:PORT STUBS [--beside-libqi].
 
 Imports every module below the folder STUBS, and prints what the robot answered as one line of JSON, the
-same as ts/client.ts and rust/src/main.rs. Where libqi is installed, its package `qi` must be told where
+same as ts/client.ts and rust/client/src/main.rs. Where libqi is installed, its package `qi` must be told where
 the stubs are.
 """
 

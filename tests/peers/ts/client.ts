@@ -1,7 +1,7 @@
 // Calls a robot with the stubs that protoc-gen-es made: client.js http://HOST:PORT.
 //
 // Is compiled together with them, in a folder where they are in `gen`. Prints what the robot answered as
-// one line of JSON, the same as python/stubs.py and rust/src/main.rs.
+// one line of JSON, the same as python/stubs.py and rust/client/src/main.rs.
 import { create } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';

@@ -1,4 +1,4 @@
-//! Compiles every .proto file of the folder `api`.
+//! Compiles every .proto file of the folder `api` beside the crate.
 
 use std::{
     error::Error,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const API: &str = "api";
+const API: &str = "../api";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={API}");

@@ -1,11 +1,11 @@
-//! Calls a robot with the stubs that tonic-prost-build made: robot-stubs http://HOST:PORT.
+//! Calls a robot with the stubs that tonic-prost-build made: client http://HOST:PORT.
 //!
 //! Prints what the robot answered as one line of JSON, the same as python/stubs.py and ts/client.ts.
 #![deny(warnings)]
 
 use std::{env, error::Error};
 
-use robot_stubs::qi::{
+use api::qi::{
     al_memory::v1::{
         GetDataRequest, InsertDataRequest, InsertDataStringFloatRequest,
         InsertDataStringValueRequest, al_memory_client::AlMemoryClient,
@@ -19,6 +19,11 @@ use robot_stubs::qi::{
 };
 use serde_json::json;
 use tonic::transport::{Channel, Endpoint};
+
+#[allow(dead_code, reason = "not all of it is called")]
+mod api {
+    tonic::include_proto!("api");
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

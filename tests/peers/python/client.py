@@ -18,11 +18,9 @@ or, for a subscription, one for every event. Every answer carries the `id` of it
     {"op": "burst", "service", "method", "count", "threads"}
         -> {"value": {answer or error text: how many}}, of calls with their number as argument
 
-JSON has no bytes, so they stand as {"base64": "..."}; a map whose keys are no strings stands as
-{"map": [[key, value], ...]}.
+Values have the form of forms.py.
 """
 
-import base64
 import collections
 import json
 import sys
@@ -32,32 +30,7 @@ import time
 import qi
 
 import stdio
-
-
-def to_json(value):
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (bytes, bytearray)):
-        return {"base64": base64.b64encode(value).decode()}
-    if isinstance(value, (list, tuple)):
-        return [to_json(v) for v in value]
-    if isinstance(value, dict):
-        if all(isinstance(key, str) for key in value):
-            return {key: to_json(v) for key, v in value.items()}
-        return {"map": [[to_json(k), to_json(v)] for k, v in value.items()]}
-    return {"object": type(value).__name__}
-
-
-def from_json(value):
-    if isinstance(value, list):
-        return [from_json(v) for v in value]
-    if isinstance(value, dict):
-        if list(value) == ["base64"]:
-            return base64.b64decode(value["base64"])
-        if list(value) == ["map"]:
-            return {from_json(k): from_json(v) for k, v in value["map"]}
-        return {key: from_json(v) for key, v in value.items()}
-    return value
+from forms import from_json, to_json
 
 
 class Client:

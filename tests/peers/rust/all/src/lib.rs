@@ -1,0 +1,4 @@
+//! The stubs of all services.
+#![deny(warnings)]
+
+tonic::include_proto!("api");

@@ -1,22 +1,20 @@
 //! `qi.gateway.v1.HostingService`.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use prost::Message as _;
 use tokio::time::Instant;
+use tokio_stream::Stream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{
-    request::{Asked, answer},
-    stream::Responses,
-};
+use super::request::{Asked, answer};
 use crate::{
     bridge::hosting::{
         CallId, Declaration, DeclaredMethod, DeclaredProperty, DeclaredSignal, HostedService,
         Hosting, HostingError, Notice, Outcome, Voice,
     },
-    gateway::status::GatewayError,
+    gateway::{router::value_format, status::GatewayError},
     proto::v1::{
         self, HostRequest, HostResponse,
         host_request::{self, Request as Said, result},
@@ -41,17 +39,22 @@ pub(crate) struct Hosts {
     stop: CancellationToken,
 }
 
+/// What a host is told, then a status.
+type Responses = Pin<Box<dyn Stream<Item = Result<HostResponse, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl HostingService for Hosts {
-    type HostStream = Responses<HostResponse>;
+    type HostStream = Responses;
 
     async fn host(
         &self,
         request: Request<Streaming<HostRequest>>,
     ) -> Result<Response<Self::HostStream>, Status> {
-        let asked = Asked::new(request);
-        let (deadline, format) = (asked.deadline, asked.format);
-        let mut requests = asked.message;
+        let format = value_format(request.metadata().as_ref());
+        let Asked {
+            message: mut requests,
+            deadline,
+        } = Asked::new(request);
         let declared = answer(deadline, ("", ""), declaration(&mut requests));
         let declaration = declared.await?.into_inner();
         let hosting = async {
@@ -81,7 +84,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn stream(self) -> Responses<HostResponse> {
+    fn stream(self) -> Responses {
         Box::pin(futures_util::stream::unfold(
             Some(self),
             |talking| async move {
@@ -142,7 +145,7 @@ impl Conversation {
                     ..call
                 }),
                 Err(error) => {
-                    let text = GatewayError::TooDeep(error).to_string();
+                    let text = format!("the arguments cannot be told to the host: {error}");
                     self.service.voice().answer(id, Outcome::Failed(text));
                     return None;
                 }

@@ -147,7 +147,7 @@ const CRATES: [&str; 7] = [
     "Cargo.toml",
     "all/Cargo.toml",
     "all/build.rs",
-    "all/src/lib.rs",
+    "all/src/main.rs",
     "client/Cargo.toml",
     "client/build.rs",
     "client/src/main.rs",

@@ -1,4 +1,0 @@
-//! The stubs of all services.
-#![deny(warnings)]
-
-tonic::include_proto!("api");

@@ -225,7 +225,7 @@ async fn a_method_that_blocks_is_told_that_it_is_cancelled() {
         begin.fetch_add(1, Ordering::SeqCst);
         loop {
             cancellation.check()?;
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     };
     let mut object = ObjectBuilder::new();

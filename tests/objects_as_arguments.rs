@@ -106,15 +106,9 @@ async fn an_object_is_used_by_a_service_in_another_process() {
         .collect();
     assert_eq!(names, ["small", "great"]);
     // Of the generated schema.
-    let request = json!({"bell": {"id": small}});
-    let request = match belfry.grpc.unary(&format!("{VISITORS}/Use"), request).await {
-        reply if reply.code == "OK" => reply,
-        _ => {
-            let request = json!({"arg1": {"id": small}});
-            belfry.grpc.unary(&format!("{VISITORS}/Use"), request).await
-        }
-    };
-    assert_eq!(request.ok()["value"], "small");
+    let request = json!({"arg1": {"id": small}});
+    let used = belfry.grpc.unary(&format!("{VISITORS}/Use"), request).await;
+    assert_eq!(used.ok()["value"], "small");
     // Nothing is left in use.
     belfry.wait_uses(&[0, 0]).await;
 }
@@ -229,7 +223,48 @@ async fn an_object_that_is_not_there_is_named() {
     let unknown = belfry
         .call("Visitors", "use", json!([object("nope")]))
         .await;
-    assert_eq!(unknown.code, "INVALID_ARGUMENT", "{unknown:?}");
-    let field = unknown.detail("google.rpc.BadRequest")["fieldViolations"][0]["field"].clone();
-    assert_eq!(field, "args[0].object_value.id", "{unknown:?}");
+    names(&unknown, "args[0].object_value");
+    let request = json!({"arg1": {"id": "nope"}});
+    let unknown = belfry.grpc.unary(&format!("{VISITORS}/Use"), request).await;
+    names(&unknown, "arg1");
+}
+
+/// What is wrong is that field, and nothing was sent.
+fn names(reply: &Reply, field: &str) {
+    assert_eq!(reply.code, "INVALID_ARGUMENT", "{reply:?}");
+    let violation = &reply.detail("google.rpc.BadRequest")["fieldViolations"][0];
+    assert_eq!(violation["field"], field, "{reply:?}");
+}
+
+#[tokio::test]
+async fn objects_end_with_their_robot() {
+    let belfry = Belfry::new().await;
+    let id = belfry.make("tower").await;
+    let keep = json!([object(&id)]);
+    belfry.call("Visitors", "keep", keep.clone()).await.ok();
+    let url = belfry.robot.url().to_owned();
+    let Belfry {
+        robot,
+        visitors,
+        gateway,
+        grpc,
+    } = belfry;
+    drop(robot);
+    drop(visitors);
+    let robot = LibqiRobot::start(&["--listen", &url]).await;
+    let visitors = LibqiService::run("visitors.py", &url, "Visitors").await;
+    let belfry = Belfry {
+        robot,
+        visitors,
+        gateway,
+        grpc,
+    };
+    belfry.wait_uses(&[]).await;
+    belfry.gateway.wait_serving(VISITORS).await;
+    names(
+        &belfry.call("Visitors", "keep", keep).await,
+        "args[0].object_value",
+    );
+    let again = belfry.make("again").await;
+    assert_eq!(belfry.text("use", json!([object(&again)])).await, "again");
 }

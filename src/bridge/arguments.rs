@@ -143,3 +143,147 @@ impl Origin for ObjectUse {
         self.object().remote()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        bridge::sample::{self, expect},
+        qi::{
+            host::{Host, HostLimits, HostOptions},
+            value::{
+                ObjectUid, Type,
+                codec::{DecodeContext, decode},
+            },
+            wire::{Address, Kind, Message, MessageId, ObjectId, ServiceId},
+        },
+        transcode::{ObjectSink as _, value_to_typed},
+    };
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    /// A `Value` that is the object of an id.
+    fn named(id: &str) -> Vec<u8> {
+        let mut reference = Vec::new();
+        prost::encoding::string::encode(1, &id.to_owned(), &mut reference);
+        let mut value = Vec::new();
+        prost::encoding::bytes::encode(12, &reference, &mut value);
+        value
+    }
+
+    fn write(
+        callee: &RemoteObject,
+        objects: &Arc<ObjectTable>,
+        id: &str,
+    ) -> Result<Arguments, BridgeError> {
+        let limits = (Limits::default(), 0);
+        Arguments::write(callee, objects, limits, |context, out| {
+            value_to_typed(&named(id), &Type::Object, context, out)
+        })
+    }
+
+    /// A table that holds one object, and its id.
+    fn holding(connection: &crate::qi::session::Connection) -> (Arc<ObjectTable>, String) {
+        let objects = Arc::new(ObjectTable::new(LEASE));
+        let mut sink = objects.sink(connection);
+        let id = sink.adopt(ObjectReference {
+            meta: Arc::default(),
+            service: ServiceId(7),
+            object: ObjectId(5),
+            uid: Some(ObjectUid([3; 20])),
+        });
+        sink.keep();
+        (objects, id)
+    }
+
+    fn uses(objects: &ObjectTable) -> usize {
+        objects.leases()[0].uses
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_is_in_use_until_the_robot_gives_it_back() {
+        let host = Host::new(HostOptions::default());
+        let (connection, mut peer) = sample::connection_with(host.dispatch());
+        let (objects, id) = holding(&connection);
+        let callee = sample::link(&connection, 9);
+        let sent = write(callee.object(), &objects, &id).unwrap();
+        let context = DecodeContext::new(connection.object_encoding(), Limits::default());
+        let written = decode(&Type::Object, sent.payload(), context).unwrap();
+        let Value::Object(reference) = written else {
+            panic!("{written:?}");
+        };
+        // Of the callee's service, with the identity that it had.
+        assert_eq!(reference.service, ServiceId(9));
+        assert_eq!(reference.object, ObjectId::FIRST_OF_CALLER);
+        assert_eq!(reference.uid, Some(ObjectUid([3; 20])));
+        let call = sent.call(callee.object(), ActionId(100));
+        expect(&mut peer, 9, ActionId(100)).await;
+        drop(call);
+        expect(&mut peer, 9, ActionId(0)).await;
+        assert_eq!(uses(&objects), 1);
+
+        // The robot gives it back.
+        let address = Address::new(ServiceId(9), reference.object, ActionId::TERMINATE);
+        let terminate = Message::new(Kind::Post, MessageId(77), address, vec![9, 0, 0, 0].into());
+        peer.send(&terminate).await.unwrap();
+        let given_back = async {
+            while uses(&objects) > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let given_back = tokio::time::timeout(LEASE, given_back).await;
+        assert!(given_back.is_ok(), "it is still in use");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_sent_is_not_in_use() {
+        let limits = HostLimits {
+            objects_per_connection: 1,
+            ..HostLimits::default()
+        };
+        let host = Host::new(HostOptions {
+            limits,
+            ..HostOptions::default()
+        });
+        let (connection, _peer) = sample::connection_with(host.dispatch());
+        let (objects, id) = holding(&connection);
+        let callee = sample::link(&connection, 9);
+        let first = write(callee.object(), &objects, &id).unwrap();
+        assert_eq!(uses(&objects), 1);
+        let second = write(callee.object(), &objects, &id);
+        let limit = ExportError::TooMany { limit: 1 };
+        assert!(
+            matches!(second, Err(BridgeError::Export(error)) if error == limit),
+            "{second:?}"
+        );
+        drop(first);
+        assert_eq!(uses(&objects), 0);
+        drop(write(callee.object(), &objects, &id).unwrap());
+        connection.close();
+        connection.closed().await;
+        let away = write(callee.object(), &objects, &id);
+        assert!(
+            matches!(away, Err(BridgeError::Export(ExportError::Closed))),
+            "{away:?}"
+        );
+        let unknown = write(callee.object(), &objects, "nope");
+        assert!(
+            matches!(unknown, Err(BridgeError::Request(_))),
+            "{unknown:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_that_was_released_leads_nowhere() {
+        let host = Host::new(HostOptions::default());
+        let (connection, mut peer) = sample::connection_with(host.dispatch());
+        let (objects, id) = holding(&connection);
+        let held = objects.hold(&id).unwrap();
+        assert_eq!(Origin::object(&held).unwrap().object(), ObjectId(5));
+        objects.release(&id).unwrap();
+        assert!(Origin::object(&held).is_none());
+        expect(&mut peer, 7, ActionId::TERMINATE).await;
+    }
+}

@@ -8,8 +8,8 @@ use super::{Method, Route, Service, objects::ObjectTable, service::Link};
 use crate::{
     qi::{
         session::{
-            Capabilities, Connection, ConnectionLimits, ConnectionOptions, Framed, NoObjects,
-            RemoteObject,
+            Capabilities, Connection, ConnectionLimits, ConnectionOptions, Dispatch, Framed,
+            NoObjects, RemoteObject,
         },
         value::{MetaMethod, MetaObject, MetaSignal, Signature},
         wire::{ActionId, Limits, Message, ObjectId, ServiceId},
@@ -75,12 +75,17 @@ pub(crate) type Peer = Framed<DuplexStream>;
 
 /// A connection, and its other end.
 pub(crate) fn connection() -> (Connection, Peer) {
+    connection_with(Arc::new(NoObjects))
+}
+
+/// The same, whose calls go to `dispatch`.
+pub(crate) fn connection_with(dispatch: Arc<dyn Dispatch>) -> (Connection, Peer) {
     let (ours, theirs) = duplex(64 * 1024);
     let limits = ConnectionLimits::default();
     let options = ConnectionOptions {
         capabilities: Capabilities::OURS,
         limits,
-        dispatch: Arc::new(NoObjects),
+        dispatch,
     };
     let payload_bytes = limits.wire.payload_bytes;
     let connection = Connection::start(Framed::new(ours, payload_bytes), options);

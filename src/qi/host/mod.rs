@@ -10,6 +10,17 @@
 //!                                                   Peer      Call -> queue -> Method -> answer
 //! ```
 //!
+//! Objects are values too (section 13). One of ours that is returned, emitted or passed as an argument
+//! gets a number on that connection, and answers there until the peer gives it back or the connection
+//! ends. One of a peer reaches a handler as a [`RemoteObject`](crate::qi::session::RemoteObject), and
+//! is given back when that is dropped; passed on, it is forwarded.
+//!
+//! ```text
+//!   HostedObject --into--> Value --result, event, argument--> Exports of the Peer -> Service
+//!   RemoteObject --into--> Value -----------------------------> the same, forwarding to it
+//!                          Value --argument, from_value-------> RemoteObject
+//! ```
+//!
 //! A service, its calls and its tasks end with its [`Registration`] or [`Publication`]; everything
 //! ends with the [`Host`].
 //!
@@ -19,6 +30,7 @@
 //! | [`object`], [`method`], [`property`] | what can be hosted |
 //! | [`typed`] | the same made of plain Rust functions and types |
 //! | [`cancellation`] | what a method that blocks can know |
+//! | [`forward`] | objects that answer for others |
 //! | [`registration`], [`publication`] | services in the directory, once or kept there |
 //! | [`limits`], [`error`] | what is accepted, what fails |
 

@@ -3,6 +3,7 @@
 mod calls;
 mod doors;
 mod factory;
+mod forwarded;
 mod given;
 mod lifetimes;
 mod manage;

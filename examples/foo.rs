@@ -15,19 +15,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args().collect();
     let application = Application::start(ApplicationOptions::from_args(&mut args)?).await?;
 
-    let mut foo = ObjectBuilder::new();
-    let on_bang = foo.typed_signal::<(i32,)>("onBang")?;
-    foo.method(Method::blocking("bang", move || on_bang.emit((42,))))?;
-    foo.method(Method::blocking("bar", |delay: f64| {
+    let mut object = ObjectBuilder::new();
+    let on_bang = object.typed_signal::<(i32,)>("onBang")?;
+    object.method(Method::blocking("bang", move || on_bang.emit((42,))))?;
+    object.method(Method::blocking("bar", |delay: f64| {
         thread::sleep(Duration::from_secs_f64(delay));
         delay
     }))?;
-    foo.method(Method::deferred("betterBar", |delay: f64| async move {
+    object.method(Method::deferred("betterBar", |delay: f64| async move {
         tokio::time::sleep(Duration::from_secs_f64(delay)).await;
         delay
     }))?;
 
-    let service = application.publish("foo", &foo.build()?);
+    let service = application.publish("foo", &object.build()?);
     println!("foo is service {}", service.registered().await?);
     tokio::signal::ctrl_c().await?;
     service.leave().await?;

@@ -22,9 +22,9 @@ use tokio::time::timeout;
 /// Starts the example and waits until its service is registered.
 async fn start_foo(robot: &LibqiRobot) -> Process {
     let mut command = example_command("foo");
-    let foo = Process::spawn("example foo", command.args(["--qi-url", robot.url()]));
-    foo.wait_value("foo is service", PATIENCE).await;
-    foo
+    let process = Process::spawn("example foo", command.args(["--qi-url", robot.url()]));
+    process.wait_value("foo is service", PATIENCE).await;
+    process
 }
 
 #[tokio::test]
@@ -55,12 +55,12 @@ async fn the_end_of_the_process_is_the_end_of_its_service() {
     let robot = LibqiRobot::start(&[]).await;
     let client = LibqiClient::connect(robot.url()).await;
     for _ in 0..2 {
-        let mut foo = start_foo(&robot).await;
+        let mut process = start_foo(&robot).await;
         assert_eq!(
             client.call("foo", "bar", json!([0.5])).await,
             Ok(json!(0.5))
         );
-        foo.kill();
+        process.kill();
         let gone = async {
             while client.services().await.contains(&"foo".to_owned()) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -186,14 +186,14 @@ async fn a_multi_threaded_service_takes_calls_together() {
 async fn a_service_that_blocks_delays_no_other() {
     let bus = Bus::start().await;
     let (begun, mut began) = tokio::sync::mpsc::channel(1);
-    let mut foo = ObjectBuilder::new();
+    let mut object = ObjectBuilder::new();
     let bar = move |delay: f64| {
         begun.blocking_send(()).unwrap();
         thread::sleep(Duration::from_secs_f64(delay));
         delay
     };
-    foo.method(Method::blocking("bar", bar)).unwrap();
-    let _foo = bus.publish("foo", foo).await;
+    object.method(Method::blocking("bar", bar)).unwrap();
+    let _foo = bus.publish("foo", object).await;
     let mut other = ObjectBuilder::new();
     other.method(Method::blocking("quick", || 1)).unwrap();
     let _other = bus.publish("other", other).await;

@@ -58,8 +58,10 @@ pub(super) enum Started {
     /// To be awaited aside.
     Deferred(BoxFuture<'static, Result<Value, MethodError>>),
     /// To be called on a thread of its own.
-    Blocking(Box<dyn FnOnce(&Cancellation) -> Result<Value, MethodError> + Send>),
+    Blocking(Blocked),
 }
+
+pub(super) type Blocked = Box<dyn FnOnce(&Cancellation) -> Result<Value, MethodError> + Send>;
 
 impl Handler {
     /// A function that gives a future. A single-threaded object is busy until the future is ready.

@@ -150,7 +150,7 @@ fn signals_and_properties_are_declared() {
 
 #[test]
 fn what_others_set_is_told_as_the_type() {
-    let (sender, set) = mpsc::channel();
+    let (sender, set) = mpsc::sync_channel(4);
     let mut property = None;
     object(|object| {
         let told = object.typed_property_with("level", 0.5_f64, move |level| {

@@ -47,7 +47,7 @@ pub struct Lease {
     pub description: String,
     /// How long it is still held, unless it is in use then.
     pub left: Duration,
-    /// How many calls and streams use it now.
+    /// How many calls and streams use it now, and how often the robot holds it as an argument.
     pub uses: usize,
 }
 

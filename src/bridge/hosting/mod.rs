@@ -31,6 +31,9 @@ mod objects;
 mod switchboard;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 pub use declaration::{Declaration, DeclaredMethod, DeclaredProperty, DeclaredSignal};
 pub use desk::CallId;
 pub use doors::{Doors, HostingConfig};

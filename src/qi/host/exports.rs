@@ -1,6 +1,9 @@
 //! The objects that were given to one connection (protocol text, section 13).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
@@ -79,10 +82,10 @@ impl Exports {
         let resources = peer.resources();
         loop {
             let number = resources.next_object(through.owner);
-            let key = (through.service, number);
-            if !known.contains_key(&key) {
+            // After two billion objects one of that number may still be there.
+            if let Entry::Vacant(place) = known.entry((through.service, number)) {
                 let service = Service::new(Arc::clone(object), resources, peer.runtime());
-                known.insert(key, Arc::new(service));
+                place.insert(Arc::new(service));
                 return Ok(number);
             }
         }

@@ -175,6 +175,17 @@ impl Peer {
         }
     }
 
+    /// Fails the calls that wait for objects that were ended; they need not wait for what such an
+    /// object still does.
+    pub(super) fn drop_ended(&self) {
+        let calls: Vec<_> = self.calls.lock().values().cloned().collect();
+        for pending in calls {
+            if pending.token.is_cancelled() {
+                drop(pending.waiting());
+            }
+        }
+    }
+
     /// Takes back the objects of the connection and cancels all its calls: nobody waits for them
     /// any more.
     pub(super) fn closed(&self) {
@@ -190,6 +201,10 @@ impl Pending {
     /// Gives the call if it was still waiting.
     fn cancel(&self) -> Option<Call> {
         self.token.cancel();
+        self.waiting()
+    }
+
+    fn waiting(&self) -> Option<Call> {
         self.waiting.upgrade()?.lock().take()
     }
 }

@@ -61,6 +61,7 @@ impl Table {
             end(id, &service);
             for peer in self.peers() {
                 peer.exports().remove_service(peer.id(), id);
+                peer.drop_ended();
             }
         }
     }

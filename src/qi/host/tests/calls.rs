@@ -228,7 +228,7 @@ async fn a_method_that_blocks_is_told_that_it_is_cancelled() {
         begin.fetch_add(1, Ordering::SeqCst);
         loop {
             cancellation.check()?;
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     };
     let mut object = ObjectBuilder::new();
@@ -377,11 +377,22 @@ async fn registrations_are_bounded() {
 
 #[tokio::test]
 async fn calls_of_a_service_that_leaves_fail() {
+    calls_that_wait_for(FUTURE).await;
+}
+
+/// The thread goes on, but nobody waits for it.
+#[tokio::test]
+async fn calls_behind_a_blocking_one_fail_with_it() {
+    calls_that_wait_for(BLOCKING).await;
+}
+
+/// The service leaves while one call runs and another one waits for it.
+async fn calls_that_wait_for(method: u32) {
     let gates = Gates::new(Threading::Single);
     let host = host_with(&gates.object, HostOptions::default()).await;
     let mut client = Client::authenticated(&host).await;
     let calls = [
-        start(&mut client, FUTURE).await,
+        start(&mut client, method).await,
         start(&mut client, QUICK).await,
     ];
     client.settle().await;
@@ -397,6 +408,9 @@ async fn calls_of_a_service_that_leaves_fail() {
     assert_eq!(text_of(&gone), "The call request could not be handled.");
     drop(host);
     assert_eq!(client.receive().await, None);
+    if method == BLOCKING {
+        gates.open_thread.lock().send(()).unwrap();
+    }
 }
 
 #[tokio::test]

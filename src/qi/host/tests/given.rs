@@ -1,7 +1,7 @@
 //! Objects that go over the wire, both ways, as real libqi peers were recorded to do it: what the
 //! client sent is sent to our host, which must do as libqi's server did.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use bytes::Bytes;
 
@@ -83,10 +83,10 @@ impl Recording {
             if frame.message.address.service == ServiceId(1) {
                 continue;
             }
-            if !clients.contains_key(&frame.connection) {
-                clients.insert(frame.connection, Player::connect(&host).await);
-            }
-            let client = clients.get_mut(&frame.connection).unwrap();
+            let client = match clients.entry(frame.connection) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(Player::connect(&host).await),
+            };
             if frame.sent {
                 client.send(&frame.message).await;
             } else {

@@ -14,10 +14,10 @@ use super::{
 use crate::qi::{
     host::{
         Handler, Host, HostLimits, HostOptions, HostedObject, Method, ObjectBuilder, SignalHandle,
-        Threading,
+        Threading, ValueError,
     },
     session::{DialOptions, ExportError, ObjectError, RemoteObject, dial},
-    value::{AsObject as _, Value},
+    value::{AsObject as _, ObjectReference, Value},
     wire::{ActionId, Address, Kind, ObjectId, ServiceId},
 };
 
@@ -243,4 +243,41 @@ async fn what_is_not_sent_is_taken_back() {
         .connection
         .export(ServiceId(2), live.as_live().unwrap());
     assert_eq!(refused.unwrap_err(), ExportError::NotHosting);
+}
+
+#[tokio::test]
+async fn a_property_may_be_an_object() {
+    let mut builder = ObjectBuilder::new();
+    let first = item("first");
+    let alive = Arc::downgrade(&first.0);
+    let bell = builder.property("bell", "o", first.into()).unwrap();
+    let host = host_with(&builder.build().unwrap(), HostOptions::default()).await;
+    let mut client = Client::authenticated(&host).await;
+    let key = Bytes::from_static(b"\x01\0\0\0s\x04\0\0\0bell");
+    // Each who reads it gets it under a number of its own.
+    for number in 3..5 {
+        let read = client.call(member(5), key.clone()).await;
+        assert_eq!(read.kind, Kind::Reply);
+        let hello = client.call(given(number, 102), Bytes::new()).await;
+        assert_eq!(&hello.payload[4..], b"hello from first");
+    }
+    let register = b"\x02\0\0\0\x64\0\0\0\x01\0\0\0\0\0\0\0";
+    client.call(member(0), Bytes::from_static(register)).await;
+    bell.set(item("second").into()).unwrap();
+    client.find(|it| it.kind == Kind::Event).await;
+    let hello = client.call(given(5, 102), Bytes::new()).await;
+    assert_eq!(&hello.payload[4..], b"hello from second");
+    // An address is none: it means something on one connection only.
+    let reference = ObjectReference {
+        object: ObjectId(3),
+        ..ObjectReference::null(ServiceId(2))
+    };
+    let refused = bell.set(Value::Object(Box::new(reference)));
+    assert_eq!(refused, Err(ValueError::Object));
+    for number in 3..5 {
+        client
+            .call(given(number, 3), Bytes::from_static(b"\x02\0\0\0"))
+            .await;
+    }
+    until(|| alive.upgrade().is_none()).await;
 }

@@ -2,8 +2,13 @@
 #![deny(warnings)]
 
 #[allow(dead_code, reason = "nothing is called")]
-mod api {
-    tonic::include_proto!("api");
+mod clients {
+    include!(concat!(env!("OUT_DIR"), "/clients/api.rs"));
+}
+
+#[allow(dead_code, reason = "nothing is called")]
+mod both {
+    include!(concat!(env!("OUT_DIR"), "/both/api.rs"));
 }
 
 fn main() {}

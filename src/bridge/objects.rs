@@ -140,7 +140,7 @@ pub const MAX_OBJECTS: usize = 16_384;
 
 /// How many objects of one message are held at most; more are released at once. No robot sends
 /// more than a few, and none shall be able to push out those of all clients with one message.
-const MAX_OBJECTS_PER_MESSAGE: usize = 1024;
+pub(crate) const MAX_OBJECTS_PER_MESSAGE: usize = 1024;
 
 /// How often leases are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -176,7 +176,8 @@ impl ObjectTable {
         }
     }
 
-    fn insert(&self, id: String, object: RemoteObject) {
+    /// Holds an object by an id that is its own, see [`new_id`].
+    pub(crate) fn insert(&self, id: String, object: RemoteObject) {
         let entry = Entry {
             object: Arc::new(HeldObject::new(object)),
             expires: Instant::now() + self.lease,
@@ -351,7 +352,7 @@ impl Drop for TableSink<'_> {
 }
 
 /// 128 random bits in hexadecimal: nobody guesses an object of another client.
-fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     let bytes: [u8; 16] = rand::random();
     let mut id = String::with_capacity(2 * bytes.len());
     for byte in bytes {

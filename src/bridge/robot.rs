@@ -82,12 +82,19 @@ impl Robot {
         let (supervisor, state) = Supervisor::new(config, Arc::clone(&objects), Arc::clone(&doors));
         let sessions = supervisor.sessions();
         let known = Arc::clone(&objects);
+        let hosting = Hosting::new(
+            &hosting,
+            Arc::clone(&doors),
+            sessions.clone(),
+            Arc::clone(&objects),
+            limits,
+        );
         let supervisor = tokio::spawn(supervisor.run(stop.clone()));
         Self {
             dynamic: Dynamic::new(state.clone(), known, expose_private, limits),
             state,
             objects,
-            hosting: Hosting::new(&hosting, Arc::clone(&doors), sessions.clone(), limits),
+            hosting,
             sessions,
             doors,
             stop,

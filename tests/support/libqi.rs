@@ -95,6 +95,18 @@ impl LibqiClient {
         value_of(self.peer.request(command).await)
     }
 
+    /// Calls a method with each of a list of argument lists, in that order and without waiting in
+    /// between, and gives all results.
+    pub(crate) async fn call_all(
+        &self,
+        service: &str,
+        method: &str,
+        args: Value,
+    ) -> Result<Value, String> {
+        let command = json!({"op": "callAll", "service": service, "method": method, "args": args});
+        value_of(self.peer.request(command).await)
+    }
+
     /// Reads a property.
     pub(crate) async fn property(&self, service: &str, property: &str) -> Result<Value, String> {
         let command = json!({"op": "get", "service": service, "property": property});

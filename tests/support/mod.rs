@@ -6,6 +6,7 @@
 //! | `process` | a child process that is ended and reaped with its guard |
 //! | `json_peer` | a child that takes JSON commands and answers them in any order |
 //! | `tools` | grpcurl and buf |
+//! | `example` | the programs of `examples` |
 //! | `libqi` | a robot, extra services and a client on the real libqi |
 //! | `grpc_client` | gRPC clients in Python and Node that know the schema only through reflection |
 //! | `gateway` | the gateway's binary |
@@ -25,6 +26,7 @@
     reason = "a failure here is the failure of a test"
 )]
 
+mod example;
 pub(crate) mod forms;
 mod gateway;
 mod grpc_client;
@@ -41,6 +43,7 @@ mod tools;
 use std::time::Duration;
 
 pub(crate) use self::{
+    example::example_command,
     gateway::Gateway,
     grpc_client::{GrpcClient, GrpcStream, GrpcTalk, Reply},
     json_peer::{Answers, JsonPeer},

@@ -106,7 +106,7 @@ impl Doors {
     pub(crate) async fn follow(&self, session: &Session) {
         let url = {
             let mut state = self.state.lock();
-            state.ours = Some(session.local_address());
+            state.ours = session.local_ip().or(state.ours);
             self.url(state.ours).filter(|_| state.wanted)
         };
         if let Some(url) = url

@@ -16,6 +16,7 @@
 //! | [`declaration`] | what is declared, and the object that becomes of it |
 //! | [`service`] | hosted services, as their hosts have them |
 //! | `switchboard`, [`desk`] | where calls wait for answers: with and without IO |
+//! | `objects` | objects in the values of hosted members |
 //! | `values` | values of the host to qi and back |
 //! | [`doors`] | where others on the bus reach what is hosted |
 //! | [`error`] | why a service is not hosted |
@@ -26,8 +27,12 @@ pub mod doors;
 pub mod error;
 pub mod service;
 
+mod objects;
 mod switchboard;
 mod values;
+
+#[cfg(test)]
+mod tests;
 
 pub use declaration::{Declaration, DeclaredMethod, DeclaredProperty, DeclaredSignal};
 pub use desk::CallId;

@@ -13,7 +13,7 @@ use super::{
     values::Values,
 };
 use crate::{
-    bridge::service::ValueFormat,
+    bridge::{objects::ObjectTable, service::ValueFormat},
     qi::{
         host::{PropertyHandle, Publication, PublicationState, RegisterError, SignalHandle},
         session::Session,
@@ -31,6 +31,7 @@ struct Settings {
     doors: Arc<Doors>,
     sessions: watch::Receiver<Option<Session>>,
     limits: Limits,
+    objects: Arc<ObjectTable>,
     calls: CallLimits,
     services: usize,
     places: Arc<Semaphore>,
@@ -104,6 +105,7 @@ impl Hosting {
         config: &HostingConfig,
         doors: Arc<Doors>,
         sessions: watch::Receiver<Option<Session>>,
+        objects: Arc<ObjectTable>,
         limits: Limits,
     ) -> Self {
         let services = config.max_services.min(Semaphore::MAX_PERMITS);
@@ -112,6 +114,7 @@ impl Hosting {
             doors,
             sessions,
             limits,
+            objects,
             calls: CallLimits {
                 default: config.max_calls.min(largest),
                 largest,
@@ -144,6 +147,7 @@ impl Hosting {
         let values = Values {
             limits: settings.limits,
             format,
+            objects: Arc::clone(&settings.objects),
         };
         let timeout = declaration.timeout()?;
         let board = Arc::new(Switchboard::new(&declaration.name, values, timeout));
@@ -301,7 +305,7 @@ impl Voice {
             }
             Told::Property { property, value } => {
                 let (name, signature) = self.0.property_names.get(property.0)?;
-                match self.board().values().tell(&value, signature) {
+                match self.board().values().tell(value, signature) {
                     Ok(value) => Notice::Property {
                         name: name.clone(),
                         value,

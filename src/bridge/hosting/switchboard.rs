@@ -73,9 +73,8 @@ impl Switchboard {
         let failed = |text: String| MethodError::failed(format!("{}: {text}", self.service));
         let args = self
             .values
-            .tell_arguments(&arguments, method.parameters.ty(), ARGS_FIELD)
+            .tell_arguments(arguments, method.parameters.ty(), ARGS_FIELD)
             .map_err(|error| failed(error.to_string()))?;
-        drop(arguments);
         let (waiter, answer) = oneshot::channel();
         let id = self.desk.lock().call(method.member, args, waiter);
         let gone = || failed("the host is gone".to_owned());

@@ -4,8 +4,9 @@ use std::io;
 
 use super::*;
 use crate::{
-    bridge::sample,
+    bridge::{hosting::Problem, sample},
     qi::{
+        host::{HostError, ValueError},
         session::CloseReason,
         value::{Signature, codec::DecodeError},
         wire::{Limits, ReadError, Reader},
@@ -181,6 +182,74 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             (Code::Unavailable, "SHUTDOWN"),
         ),
         (GatewayError::Deadline, (Code::DeadlineExceeded, "DEADLINE")),
+    ]
+    .into_iter()
+    .chain(hosting_table())
+    .collect()
+}
+
+fn hosting_table() -> Vec<(GatewayError, (Code, &'static str))> {
+    let hosting = GatewayError::Hosting;
+    let requests = |code| GatewayError::RequestStream(Status::new(code, "no"));
+    let field = || String::from("declare.name");
+    let name = || String::from("foo");
+    let shutdown = (Code::Unavailable, "SHUTDOWN");
+    vec![
+        (
+            hosting(HostingError::Declaration {
+                field: field(),
+                problem: Box::new(Problem::Name { name: name() }),
+            }),
+            INVALID,
+        ),
+        (hosting(HostingError::Value(bad_argument())), INVALID),
+        (hosting(HostingError::Value(large_argument())), LIMIT),
+        (
+            hosting(HostingError::NotSendable {
+                field: field(),
+                source: ValueError::Object,
+            }),
+            INVALID,
+        ),
+        (
+            hosting(HostingError::Undecodable {
+                field: field(),
+                source: DecodeError::from(truncated()),
+            }),
+            INVALID,
+        ),
+        (
+            hosting(HostingError::UnknownMember {
+                field: "emit.signal",
+                name: name(),
+            }),
+            INVALID,
+        ),
+        (
+            hosting(HostingError::Request {
+                field: "declare",
+                expected: "once",
+            }),
+            INVALID,
+        ),
+        (hosting(HostingError::TooManyServices { limit: 1 }), LIMIT),
+        (
+            hosting(HostingError::NameTaken { name: name() }),
+            (Code::AlreadyExists, "NAME_TAKEN"),
+        ),
+        (
+            hosting(RegisterError::Directory(CallError::Canceled).into()),
+            ROBOT,
+        ),
+        (hosting(RegisterError::Over.into()), shutdown),
+        (hosting(HostingError::Shutdown), shutdown),
+        (
+            hosting(HostingError::Listen(HostError::Url { url: name() })),
+            (Code::FailedPrecondition, "CANNOT_LISTEN"),
+        ),
+        (requests(Code::OutOfRange), LIMIT),
+        (requests(Code::Internal), INVALID),
+        (requests(Code::Cancelled), (Code::Cancelled, "REQUEST_LOST")),
     ]
 }
 

@@ -28,11 +28,14 @@
 //! | --- | --- |
 //! | [`server`], [`accept`] | listening; who is let in |
 //! | [`object`], [`method`], [`property`] | what can be hosted |
+//! | [`typed`] | the same made of plain Rust functions and types |
+//! | [`cancellation`] | what a method that blocks can know |
 //! | [`forward`] | objects that answer for others |
 //! | [`registration`], [`publication`] | services in the directory, once or kept there |
 //! | [`limits`], [`error`] | what is accepted, what fails |
 
 pub mod accept;
+pub mod cancellation;
 pub mod error;
 pub mod forward;
 pub mod limits;
@@ -42,6 +45,7 @@ pub mod property;
 pub mod publication;
 pub mod registration;
 pub mod server;
+pub mod typed;
 
 mod arguments;
 mod call;
@@ -60,6 +64,7 @@ mod table;
 mod tests;
 
 pub use accept::{Authenticator, Presented, Verdict};
+pub use cancellation::Cancellation;
 pub use error::{BuildError, HostError, RegisterError, ValueError};
 pub use forward::Origin;
 pub use limits::HostLimits;
@@ -69,3 +74,4 @@ pub use property::{PropertyHandle, SignalHandle};
 pub use publication::{Publication, PublicationState};
 pub use registration::Registration;
 pub use server::{Host, HostOptions};
+pub use typed::{TypedProperty, TypedSignal};

@@ -28,7 +28,9 @@ use crate::qi::{
 /// How the calls of an object run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Threading {
-    /// One after the other, in the order of arrival, whoever calls. The default, as in libqi.
+    /// One after the other, in the order of arrival, whoever calls. The default, as in libqi. A call
+    /// waits for its turn without limit, as in libqi 4; that of 2014 gave up after 30 s (`Time-out
+    /// acquiring lock. Deadlock?`).
     #[default]
     Single,
     /// At the same time.

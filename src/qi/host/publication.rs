@@ -36,7 +36,7 @@ pub struct Publication {
 /// Where a [`Publication`] stands.
 #[derive(Clone, Debug, Default)]
 pub enum PublicationState {
-    /// There is no session, or the directory was not asked yet.
+    /// There is no session, or the directory has not answered yet; or the service has left.
     #[default]
     Waiting,
     /// The service can be used.
@@ -44,8 +44,9 @@ pub enum PublicationState {
         /// The number that the directory gave it, another one each time.
         id: ServiceId,
     },
-    /// The directory refuses it. If it was registered before, it is tried again and again: what
-    /// has the name may be what the directory has not noticed the end of. Otherwise this is the end.
+    /// The directory refuses it. If it was registered before, or may have been, it is tried again
+    /// and again: what has the name may be what the directory has not noticed the end of. Otherwise
+    /// this is the end.
     Refused {
         /// Why.
         error: RegisterError,
@@ -163,11 +164,11 @@ impl Publisher {
                     attempts = Attempts::after_success();
                     let connection = session.connection().id();
                     drop(session);
-                    if self.stay(&registration, connection).await == Stay::Ended {
+                    let stayed = self.stay(&registration, connection).await;
+                    self.state.send_replace(PublicationState::Waiting);
+                    if stayed == Stay::Ended {
                         return registration.leave().await;
                     }
-                    drop(registration);
-                    self.state.send_replace(PublicationState::Waiting);
                 }
                 Err(error) => {
                     drop(session);
@@ -180,7 +181,9 @@ impl Publisher {
                             attempts.report(&self.name, &error);
                             self.state.send_replace(PublicationState::Refused { error });
                         }
-                        Judgement::Passing => {}
+                        Judgement::Passing => {
+                            self.state.send_replace(PublicationState::Waiting);
+                        }
                     }
                     self.pause(&mut attempts.pauses).await;
                 }
@@ -238,7 +241,8 @@ enum Stay {
 
 /// The attempts since the service was registered for the last time.
 struct Attempts {
-    was_registered: bool,
+    /// What has the name may be ourselves, of a session that is over.
+    may_be_ours: bool,
     number_taken: u32,
     reported: Option<String>,
     pauses: Backoff,
@@ -258,7 +262,7 @@ enum Judgement {
 impl Default for Attempts {
     fn default() -> Self {
         Self {
-            was_registered: false,
+            may_be_ours: false,
             number_taken: 0,
             reported: None,
             pauses: Backoff::new(PAUSES),
@@ -269,14 +273,16 @@ impl Default for Attempts {
 impl Attempts {
     fn after_success() -> Self {
         Self {
-            was_registered: true,
+            may_be_ours: true,
             ..Self::default()
         }
     }
 
     fn judge(&mut self, error: &RegisterError) -> Judgement {
         match error {
-            RegisterError::Directory(CallError::NotSent(_) | CallError::Lost(_)) => {
+            RegisterError::Directory(CallError::NotSent(_)) => return Judgement::Passing,
+            RegisterError::Directory(CallError::Lost(_)) => {
+                self.may_be_ours = true;
                 return Judgement::Passing;
             }
             RegisterError::NumberTaken { .. } if self.number_taken < NUMBER_TAKEN_ATTEMPTS => {
@@ -285,7 +291,7 @@ impl Attempts {
             }
             _ => {}
         }
-        match self.was_registered {
+        match self.may_be_ours {
             true => Judgement::Refused,
             false => Judgement::Final,
         }

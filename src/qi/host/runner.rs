@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    MethodError, Threading,
+    Cancellation, MethodError, Threading,
     call::{Call, Room},
     error::text,
     forward,
@@ -160,8 +160,9 @@ async fn run_call(call: Call, threads: Arc<Semaphore>) {
                 }
                 thread = threads.acquire_owned() => thread,
             };
+            let cancellation = Cancellation::new(token);
             let mut result = Box::pin(on_thread(move || {
-                let result = block();
+                let result = block(&cancellation);
                 drop(thread);
                 result
             }));

@@ -105,8 +105,27 @@ impl Host {
     ///
     /// Safe: nothing is listened on then.
     pub async fn listen_on(&self, url: &str) -> Result<(), HostError> {
+        let advertise = &self.options.advertise;
+        self.listen_as(url, advertise).await.map(drop)
+    }
+
+    /// Like [`Self::listen_on`], but with addresses of its own for others, in place of
+    /// [`HostOptions::advertise`]. Gives the address that is listened on.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: nothing is listened on then.
+    pub async fn listen_as(
+        &self,
+        url: &str,
+        advertise: &[String],
+    ) -> Result<SocketAddr, HostError> {
         let (listener, bound) = bind(url).await?;
-        let endpoints = endpoints(url, bound, &self.options.advertise)?;
+        let endpoints = endpoints(url, bound, advertise)?;
         let server = Server {
             table: Arc::clone(&self.table),
             options: self.options.clone(),
@@ -115,6 +134,19 @@ impl Host {
         // Ends with `end`, at the latest when the host is dropped.
         tokio::spawn(server.run(listener));
         self.identity.add_endpoints(endpoints);
+        Ok(bound)
+    }
+
+    /// Tells that others reach the host at `url` too, `tcp://host:port`: services that are
+    /// registered from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Url`].
+    pub fn advertise(&self, url: &str) -> Result<(), HostError> {
+        let (host, port) = host_and_port(url)?;
+        let endpoint = format!("tcp://{host}:{port}");
+        self.identity.add_endpoints(vec![endpoint]);
         Ok(())
     }
 

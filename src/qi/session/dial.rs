@@ -102,8 +102,8 @@ pub struct Dialed {
     pub authenticated: Authenticated,
     /// Whether the peer is on this machine.
     pub is_local: bool,
-    /// Our own address on the way to the peer.
-    pub local_address: IpAddr,
+    /// The address of this machine by which the peer sees us, if the system tells.
+    pub local_ip: Option<IpAddr>,
 }
 
 /// Opens a connection and authenticates.
@@ -133,7 +133,8 @@ pub async fn dial(endpoint: &Endpoint, options: &DialOptions) -> Result<Dialed, 
         .map_err(io_error)?;
     configure(&stream).map_err(io_error)?;
     let is_local = is_local(&stream);
-    let local_address = stream.local_addr().map_err(io_error)?.ip().to_canonical();
+    let local_ip = stream.local_addr().ok();
+    let local_ip = local_ip.map(|address| address.ip().to_canonical());
 
     let mut framed = Framed::new(stream, options.limits.wire.payload_bytes);
     let handshake = HandshakeOptions {
@@ -157,7 +158,7 @@ pub async fn dial(endpoint: &Endpoint, options: &DialOptions) -> Result<Dialed, 
         connection: Connection::start(framed, started),
         authenticated,
         is_local,
-        local_address,
+        local_ip,
     })
 }
 

@@ -48,6 +48,7 @@ pub mod signal;
 mod batch;
 mod driver;
 mod id_map;
+mod known;
 mod pool;
 mod state;
 

@@ -9,6 +9,7 @@
 //! | [`object`] | objects passed as values |
 //! | [`codec`] | values to bytes and back |
 //! | [`convert`](mod@convert) | values of one type to another |
+//! | [`typed`] | Rust types that stand for qi types |
 
 pub mod codec;
 pub mod convert;
@@ -17,6 +18,7 @@ pub mod meta;
 pub mod object;
 pub mod signature;
 pub mod ty;
+pub mod typed;
 
 pub use convert::{ConvertError, convert};
 pub use dynamic::{Dynamic, Value};

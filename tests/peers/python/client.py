@@ -5,6 +5,8 @@ or, for a subscription, one for every event. Every answer carries the `id` of it
 
     {"op": "call", "service", "method", "args"}     -> {"value"} or {"error"}
     {"op": "runAsync", "service", "method", "args"} -> the same, called through qi.runAsync
+    {"op": "callAll", "service", "method", "args"}  -> the same for a list of argument lists: all are
+                                                       called in their order, then awaited
     {"op": "get", "service", "property"}            -> {"value"}
     {"op": "set", "service", "property", "value"}   -> {"value": null}
     {"op": "subscribe", "service", "signal"}        -> {"subscribed": true}, then {"event": [...]}
@@ -25,6 +27,7 @@ import collections
 import json
 import sys
 import threading
+import time
 
 import qi
 
@@ -71,6 +74,11 @@ class Client:
         bound = getattr(self.session.service(command["service"]), command["method"])
         return qi.runAsync(bound, *map(from_json, command["args"])).value()
 
+    def call_all(self, command):
+        bound = getattr(self.session.service(command["service"]), command["method"])
+        futures = [bound(*map(from_json, args), _async=True) for args in command["args"]]
+        return [future.value() for future in futures]
+
     def get(self, command):
         return getattr(self.session.service(command["service"]), command["property"]).value()
 
@@ -102,18 +110,20 @@ class Client:
         lock = threading.Lock()
 
         def work():
+            service = None
             while True:
                 with lock:
                     number = next(numbers, None)
                 if number is None:
                     return
                 try:
-                    service = self.session.service(command["service"])
+                    service = service or self.session.service(command["service"])
                     future = service.call(command["method"], number, _async=True)
                     value = future.value(60000)
                     outcome = "right" if value == number else "wrong: %r" % value
                 except Exception as error:
-                    outcome = str(error)
+                    service, outcome = None, str(error)
+                    time.sleep(0.1)  # or all the calls would be over before the service is back
                 with lock:
                     counts[outcome] += 1
 
@@ -145,7 +155,8 @@ def finish(command, future):
 
 
 def serve(client, command):
-    operations = {"call": client.call, "runAsync": client.run_async, "get": client.get,
+    operations = {"call": client.call, "runAsync": client.run_async,
+                  "callAll": client.call_all, "get": client.get,
                   "set": client.set, "services": client.services,
                   "metaObject": client.meta_object, "abort": client.abort,
                   "burst": client.burst}

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::qi::{
     host::{Handler, HostOptions, Method, MethodError, ObjectBuilder, Threading},
-    session::{DialOptions, Session},
+    session::{CloseReason, DialOptions, SendError, Session},
     value::Value,
 };
 
@@ -278,4 +278,27 @@ async fn dropping_takes_the_service_from_the_bus() {
         registered(&publication).await,
         Err(RegisterError::Over)
     ));
+}
+
+#[test]
+fn a_name_that_an_attempt_may_have_left_taken_is_tried_again() {
+    let taken = RegisterError::NameTaken {
+        name: "foo".to_owned(),
+        text: String::new(),
+    };
+    let unsent = SendError::Closed(CloseReason::Peer);
+    let mut attempts = Attempts::default();
+    let judged = attempts.judge(&CallError::NotSent(unsent).into());
+    assert_eq!(judged, Judgement::Passing);
+    assert_eq!(attempts.judge(&taken), Judgement::Final);
+    let judged = attempts.judge(&CallError::Lost(CloseReason::Peer).into());
+    assert_eq!(judged, Judgement::Passing);
+    assert_eq!(attempts.judge(&taken), Judgement::Refused);
+
+    let number = RegisterError::NumberTaken { id: ServiceId(2) };
+    let mut attempts = Attempts::default();
+    for _ in 0..NUMBER_TAKEN_ATTEMPTS {
+        assert_eq!(attempts.judge(&number), Judgement::Passing);
+    }
+    assert_eq!(attempts.judge(&number), Judgement::Final);
 }

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::qi::{
     host::{
-        Handler, HostLimits, HostOptions, HostedObject, Method, MethodError, ObjectBuilder,
-        Threading,
+        Cancellation, Handler, HostLimits, HostOptions, HostedObject, Method, MethodError,
+        ObjectBuilder, Threading,
     },
     value::Value,
     wire::{Address, Flags, Kind, Message, MessageId, ServiceId},
@@ -212,6 +212,35 @@ async fn cancelling_drops_a_future_and_is_answered_once() {
     cancel(&mut client, MessageId(77)).await;
     client.settle().await;
     assert!(client.unasked.is_empty());
+}
+
+/// Nothing can end a method that blocks, but it can ask.
+#[tokio::test]
+async fn a_method_that_blocks_is_told_that_it_is_cancelled() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let ended = Arc::new(AtomicUsize::new(0));
+    let (begin, end) = (begun.clone(), ended.clone());
+    let wait = move |cancellation: &Cancellation| -> Result<(), MethodError> {
+        let _end = CountDrop(end.clone());
+        begin.fetch_add(1, Ordering::SeqCst);
+        loop {
+            cancellation.check()?;
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    };
+    let mut object = ObjectBuilder::new();
+    object.method(Method::cancelable("wait", wait)).unwrap();
+    let host = host_with(&object.build().unwrap(), HostOptions::default()).await;
+    let mut client = Client::authenticated(&host).await;
+    let running = start(&mut client, 100).await;
+    until(|| begun.load(Ordering::SeqCst) == 1).await;
+    cancel(&mut client, running).await;
+    assert_eq!(client.answer(running).await.kind, Kind::Canceled);
+
+    start(&mut client, 100).await;
+    until(|| begun.load(Ordering::SeqCst) == 2).await;
+    drop(client);
+    until(|| ended.load(Ordering::SeqCst) == 2).await;
 }
 
 #[tokio::test]

@@ -303,7 +303,7 @@ async fn statistics_and_traces_are_what_a_libqi_client_expects() {
     let mut kinds = Vec::new();
     while kinds.last() != Some(&4) {
         let trace = tokio::time::timeout(PATIENCE, traces.recv()).await.unwrap();
-        kinds.push(kind(&signal, &trace.unwrap()));
+        kinds.push(kind(&listener, &signal, &trace.unwrap()));
     }
     assert_eq!(kinds, [1, 2, 1, 2, 1, 3, 4]);
     drop(subscribed);
@@ -317,8 +317,10 @@ async fn statistics_and_traces_are_what_a_libqi_client_expects() {
 }
 
 /// The kind of a trace.
-fn kind(signal: &MetaSignal, payload: &Bytes) -> i64 {
-    let trace = decode(signal.signature.ty(), payload, DecodeContext::default()).unwrap();
+fn kind(listener: &RemoteObject, signal: &MetaSignal, payload: &Bytes) -> i64 {
+    let connection = listener.connection();
+    let context = DecodeContext::new(connection.object_encoding(), connection.limits().wire);
+    let trace = decode(signal.signature.ty(), payload, context).unwrap();
     let Value::Tuple(arguments) = trace else {
         panic!("{trace:?}");
     };

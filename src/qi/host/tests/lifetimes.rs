@@ -281,3 +281,56 @@ async fn a_property_may_be_an_object() {
     }
     until(|| alive.upgrade().is_none()).await;
 }
+
+#[tokio::test]
+async fn typed_members_take_and_give_objects() {
+    let mut builder = ObjectBuilder::new();
+    let make = Method::blocking("make", |name: String| item(&name));
+    builder.method(make).unwrap();
+    let greet = Method::deferred("greet", |objects: Vec<RemoteObject>| async move {
+        let mut texts = Vec::new();
+        for object in objects {
+            let text = object.call_by_name("hello", vec![]).await;
+            texts.push(text.map_err(|error| error.to_string())?.to_text());
+        }
+        Ok::<_, String>(texts)
+    });
+    builder.method(greet).unwrap();
+    let echo = Method::future("echo", |object: RemoteObject| async { object });
+    builder.method(echo).unwrap();
+    let host = host_with(&builder.build().unwrap(), HostOptions::default()).await;
+    let ours = Host::new(HostOptions::default());
+    let remote = connect(&host, &ours).await;
+    let declared = |name| {
+        let method = remote.method(name).unwrap();
+        let (takes, gives) = (&method.parameters_signature, &method.return_signature);
+        format!("{takes} -> {gives}")
+    };
+    assert_eq!(declared("make"), "(s) -> o");
+    assert_eq!(declared("greet"), "([o]) -> [+s]");
+    assert_eq!(declared("echo"), "(o) -> o");
+    let made = remote.call_by_name("make", vec![Value::text("made")]).await;
+    // A proxy of theirs and an object of ours, both as arguments.
+    let both = Value::List(vec![made.unwrap(), item("ours").into()]);
+    let greeted = remote.call_by_name("greet", vec![both]).await.unwrap();
+    let Value::List(texts) = greeted else {
+        panic!("{greeted:?}");
+    };
+    let texts = texts.iter().map(|text| match text {
+        Value::Optional(Some(text)) => text.to_text().unwrap(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        texts.collect::<Vec<_>>(),
+        ["hello from made", "hello from ours"]
+    );
+    let echoed = remote.call_by_name("echo", vec![item("ours").into()]).await;
+    let echoed = RemoteObject::from_value(&echoed.unwrap()).unwrap();
+    let text = echoed.call_by_name("hello", vec![]).await.unwrap();
+    assert_eq!(text, Value::text("hello from ours"));
+    let null = Value::Object(Box::new(ObjectReference::null(ServiceId(2))));
+    let refused = remote.call_by_name("echo", vec![null]).await.unwrap_err();
+    assert!(refused.to_string().contains("null object"), "{refused}");
+    drop(echoed);
+    until(|| host.table.exported() == 0 && ours.table.exported() == 0).await;
+}

@@ -53,6 +53,7 @@
 
 mod function;
 mod method;
+mod objects;
 mod property;
 mod signal;
 

@@ -13,6 +13,7 @@
 //! | tuples of 1 to 8 | `(T...)` |
 //! | structs, with [`qi_struct!`](crate::qi_struct) | `(T...)<Name,field,...>` |
 //! | [`Dynamic`] | `m` |
+//! | `RemoteObject`, to be sent also `HostedObject` | `o`; never the null object |
 //! | `()` | `v` |
 //!
 //! ```

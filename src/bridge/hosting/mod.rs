@@ -15,18 +15,18 @@
 //! | --- | --- |
 //! | [`declaration`] | what is declared, and the object that becomes of it |
 //! | [`service`] | hosted services, as their hosts have them |
-//! | `switchboard`, [`desk`] | where calls wait for answers: with and without IO |
+//! | `switchboard`, `desk` | where calls wait for answers: with and without IO |
 //! | `objects` | objects in the values of hosted members |
 //! | `values` | values of the host to qi and back |
 //! | [`doors`] | where others on the bus reach what is hosted |
 //! | [`error`] | why a service is not hosted |
 
 pub mod declaration;
-pub mod desk;
 pub mod doors;
 pub mod error;
 pub mod service;
 
+mod desk;
 mod objects;
 mod switchboard;
 mod values;

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use qi_grpc_gateway::proto::STATIC_FILES;
 use serde_json::{Value, json};
 use support::{
     Gateway, Peers, Process,
@@ -183,7 +184,8 @@ async fn export(folder: &Path) -> PathBuf {
     let [from, out] = [&from, &api].map(|it| it.to_str().unwrap());
     let told = Gateway::run(&["schema", "export", "--from", from, "--out", out]).await;
     told.success();
-    assert_eq!(protos(&api).len(), count + 6, "with the static API");
+    let files = count + STATIC_FILES.len();
+    assert_eq!(protos(&api).len(), files, "with the static API");
     api
 }
 

@@ -40,7 +40,7 @@ use qi_grpc_gateway::{
     },
     schema::{self, MethodKind, MethodSchema, Payload, Request, SchemaOptions},
     transcode::{
-        Holds, ObjectSink, ObjectSource, RequestContext, RequestPlan, ResponseContext,
+        Holds, ObjectName, ObjectSink, ObjectSource, RequestContext, RequestPlan, ResponseContext,
         ResponsePlan, UnknownObject,
     },
 };
@@ -336,7 +336,12 @@ impl ObjectSink for Shelf {
 }
 
 impl ObjectSource for Shelf {
-    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
+    fn write(&mut self, name: ObjectName<'_>, out: &mut Writer) -> Result<(), UnknownObject> {
+        let id = match name {
+            ObjectName::Null => "",
+            ObjectName::Id(id) => id,
+            ObjectName::Service(_) => return Err(UnknownObject),
+        };
         let (service, object) = id.split_once('.').unwrap_or(("0", "0"));
         let object = ObjectReference {
             meta: Arc::default(),

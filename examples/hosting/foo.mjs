@@ -3,12 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-
 const includeDirs = [new URL('../../proto', import.meta.url).pathname];
 const definition = loadSync('qi/gateway/v1/hosting.proto', { includeDirs, longs: String, arrays: true });
 const { HostingService } = grpc.loadPackageDefinition(definition).qi.gateway.v1;
-const address = process.argv[2] ?? '127.0.0.1:50051';
-const host = new HostingService(address, grpc.credentials.createInsecure()).Host();
+const client = new HostingService(process.argv[2] ?? '127.0.0.1:50051', grpc.credentials.createInsecure());
+const host = client.Host();
 const block = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, require("worker_threads").workerData)';
 
 const methods = {

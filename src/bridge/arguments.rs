@@ -23,7 +23,7 @@ use crate::{
         },
         wire::{ActionId, Limits, Writer},
     },
-    transcode::{ObjectSource, RequestContext, RequestError, UnknownObject},
+    transcode::{ObjectName, ObjectSource, RequestContext, RequestError, UnknownObject},
 };
 
 /// What a call, or the setting of a property, is sent with.
@@ -107,11 +107,8 @@ struct PassedOn<'a> {
 
 impl PassedOn<'_> {
     /// Objects are of this process, so that the error is the peer's or ours, not the client's.
-    fn export(&mut self, held: ObjectUse) -> Result<ObjectReference, UnknownObject> {
-        let origin = held.object().remote().ok_or(UnknownObject)?;
-        let (meta, uid) = (Arc::clone(origin.meta()), origin.uid());
-        let forwarding = HostedObject::forwarding(meta, uid, Arc::new(held));
-        let value = Value::from(forwarding.map_err(|_| UnknownObject)?);
+    fn export(&mut self, object: HostedObject) -> Result<ObjectReference, UnknownObject> {
+        let value = Value::from(object);
         let live = value.as_live().ok_or(UnknownObject)?;
         let export = self.callee.connection().export(self.callee.service(), live);
         let export = export.map_err(|error| {
@@ -125,16 +122,29 @@ impl PassedOn<'_> {
 }
 
 impl ObjectSource for PassedOn<'_> {
-    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
-        let reference = if id.is_empty() {
-            ObjectReference::null(self.callee.service())
-        } else {
-            let held = self.objects.hold(id).map_err(|_| UnknownObject)?;
-            self.export(held)?
+    fn write(&mut self, name: ObjectName<'_>, out: &mut Writer) -> Result<(), UnknownObject> {
+        let reference = match name {
+            ObjectName::Null => ObjectReference::null(self.callee.service()),
+            name => self.export(named(self.objects, name).ok_or(UnknownObject)?)?,
         };
         let encoding = self.callee.connection().object_encoding();
         let mut context = EncodeContext::new(encoding, Limits::default());
         encode_object(&reference, &mut context, out).map_err(|_| UnknownObject)
+    }
+}
+
+/// What is passed on for an object that a client names: one of ours that forwards everything to the
+/// one that is held, or a hosted service itself. None if there is no such object.
+pub(crate) fn named(objects: &Arc<ObjectTable>, name: ObjectName<'_>) -> Option<HostedObject> {
+    match name {
+        ObjectName::Null => None,
+        ObjectName::Id(id) => {
+            let held = objects.hold(id).ok()?;
+            let origin = held.object().remote()?;
+            let (meta, uid) = (Arc::clone(origin.meta()), origin.uid());
+            HostedObject::forwarding(meta, uid, Arc::new(held)).ok()
+        }
+        ObjectName::Service(name) => objects.offers().find(name),
     }
 }
 

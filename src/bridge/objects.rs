@@ -20,6 +20,7 @@ pub(crate) use self::late::ReturningCall;
 use super::{
     dynamic::TargetError,
     events::{End, Hubs},
+    hosting::offers::Offers,
     service::Link,
 };
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ObjectTable {
     lease: Duration,
+    offers: Arc<Offers>,
     entries: Mutex<HashMap<String, Entry>>,
     late: LateAnswers,
 }
@@ -156,9 +158,15 @@ impl ObjectTable {
     pub fn new(lease: Duration) -> Self {
         Self {
             lease,
+            offers: Arc::default(),
             entries: Mutex::default(),
             late: LateAnswers::default(),
         }
+    }
+
+    /// The objects that clients host themselves.
+    pub(crate) const fn offers(&self) -> &Arc<Offers> {
+        &self.offers
     }
 
     /// How many objects are held.

@@ -17,6 +17,7 @@
 //! | [`service`] | hosted services, as their hosts have them |
 //! | `switchboard`, `desk` | where calls wait for answers: with and without IO |
 //! | `objects` | objects in the values of hosted members |
+//! | `offers` | hosted services that clients pass as objects, by name |
 //! | `values` | values of the host to qi and back |
 //! | [`doors`] | where others on the bus reach what is hosted |
 //! | [`error`] | why a service is not hosted |
@@ -28,6 +29,7 @@ pub mod service;
 
 mod desk;
 mod objects;
+pub(super) mod offers;
 mod switchboard;
 mod values;
 

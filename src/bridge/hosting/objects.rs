@@ -6,17 +6,20 @@
 use std::{convert::Infallible, sync::Arc};
 
 use crate::{
-    bridge::objects::{MAX_OBJECTS_PER_MESSAGE, ObjectTable, ObjectUse, new_id},
+    bridge::{
+        arguments::named,
+        objects::{MAX_OBJECTS_PER_MESSAGE, ObjectTable, new_id},
+    },
     qi::{
         host::HostedObject,
         session::RemoteObject,
         value::{
-            AsObject as _, ObjectEncoding, ObjectReference, Value,
+            ObjectEncoding, ObjectReference, Value,
             codec::{EncodeContext, encode_object},
         },
         wire::{Limits, ObjectId, ServiceId, Writer},
     },
-    transcode::{ObjectSink, ObjectSource, UnknownObject},
+    transcode::{ObjectName, ObjectSink, ObjectSource, UnknownObject},
 };
 
 /// How objects are written in between.
@@ -80,30 +83,31 @@ impl ObjectSink for ToHost {
     }
 }
 
-/// The objects that a host passes to the bus, of those that it was given.
+/// The objects that a host passes to the bus: those that it was given, and hosted services.
 #[derive(Debug)]
 pub(super) struct FromHost<'a> {
     table: &'a Arc<ObjectTable>,
-    uses: Vec<Arc<ObjectUse>>,
+    objects: Vec<HostedObject>,
 }
 
 impl<'a> FromHost<'a> {
     pub(super) const fn new(table: &'a Arc<ObjectTable>) -> Self {
         Self {
             table,
-            uses: Vec::new(),
+            objects: Vec::new(),
         }
     }
 
-    /// Puts objects of ours, which forward everything, in their places. The host's are in use as
-    /// long as anyone holds those.
+    /// Puts them in their places. Those that forward to what the host was given keep that in use
+    /// as long as anyone holds them.
     pub(super) fn put(self, mut value: Value) -> Value {
         let put = value.visit_objects::<Infallible>(&mut |found| {
             if let Value::Object(reference) = found {
-                let held = place(reference).and_then(|place| self.uses.get(place));
-                *found = held
-                    .and_then(forwarding)
-                    .unwrap_or_else(|| Value::Object(Box::new(stand_in(0))));
+                let object = place(reference).and_then(|place| self.objects.get(place));
+                *found = object.map_or_else(
+                    || Value::Object(Box::new(stand_in(0))),
+                    |object| Value::from(object.clone()),
+                );
             }
             Ok(())
         });
@@ -115,23 +119,18 @@ impl<'a> FromHost<'a> {
 }
 
 impl ObjectSource for FromHost<'_> {
-    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
-        if !id.is_empty() {
-            let held = self.table.hold(id).map_err(|_| UnknownObject)?;
-            self.uses.push(Arc::new(held));
-        }
-        let place = if id.is_empty() { 0 } else { self.uses.len() };
+    fn write(&mut self, name: ObjectName<'_>, out: &mut Writer) -> Result<(), UnknownObject> {
+        let place = match name {
+            ObjectName::Null => 0,
+            name => {
+                let object = named(self.table, name).ok_or(UnknownObject)?;
+                self.objects.push(object);
+                self.objects.len()
+            }
+        };
         let mut context = EncodeContext::new(ENCODING, Limits::default());
         encode_object(&stand_in(place), &mut context, out).map_err(|_| UnknownObject)
     }
-}
-
-/// An object of ours in the place of one that is held; none if it was released.
-fn forwarding(held: &Arc<ObjectUse>) -> Option<Value> {
-    let origin = held.object().remote()?;
-    let (meta, uid) = (Arc::clone(origin.meta()), origin.uid());
-    let object = HostedObject::forwarding(meta, uid, Arc::clone(held) as _);
-    object.ok().map(Value::from)
 }
 
 /// The object at a place, counted from 1; 0 is the null object.

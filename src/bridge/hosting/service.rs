@@ -9,6 +9,7 @@ use super::{
     declaration::{CallLimits, Declaration, Declared},
     desk::{CallId, Told},
     error::HostingError,
+    offers::Offer,
     switchboard::{Called, Outcome, Switchboard},
     values::Values,
 };
@@ -44,6 +45,7 @@ pub struct HostedService {
     /// First: what waits for answers must not wait for the directory.
     _end: End,
     voice: Voice,
+    _offer: Offer,
     /// Keeps the service on the bus.
     _publication: Publication,
     state: watch::Receiver<PublicationState>,
@@ -174,6 +176,7 @@ impl Hosting {
                 properties,
                 property_names,
             })),
+            _offer: settings.objects.offers().add(&declaration.name, &object),
             _publication: publication,
             state,
             _place: place,

@@ -3,9 +3,9 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{
-    GrpcClient, PATIENCE, Process,
+    GrpcClient, LibqiService, PATIENCE, Process,
     hosting::{Bus, Hosted},
     python_command,
 };
@@ -77,4 +77,48 @@ async fn an_object_that_is_unknown_is_an_error_of_the_host() {
         .await;
     let error = giving.answer().await.unwrap_err();
     assert!(error.contains("there is no object \"none\""), "{error}");
+}
+
+/// A callback target that needs no object of the robot's first: the service that the client hosts.
+#[tokio::test]
+async fn a_hosted_service_is_passed_by_its_name() {
+    let bus = Bus::new().await;
+    let _visitors = LibqiService::run("visitors.py", bus.robot.url(), "Visitors").await;
+    bus.gateway.wait_serving("qi.visitors.v1.Visitors").await;
+    let client = GrpcClient::python(bus.gateway.address()).await;
+    let declare = json!({
+        "name": "Bell",
+        "methods": [{"name": "name", "returnSignature": "s"}],
+        "signals": [{"name": "rung", "signature": "(i)"}],
+    });
+    let hosted = Hosted::declare(&client, declare).await;
+    let bell = json!({"service": "Bell"});
+
+    // To a generated method, and inside of a value to one by name. The service is called back.
+    let generated = client.unary("qi.visitors.v1.Visitors/Use", json!({"arg1": bell}));
+    let used = async {
+        let named = hosted.call().await;
+        assert_eq!(named.method, "name");
+        hosted.answer(&named, json!({"stringValue": "ours"})).await;
+    };
+    let (answer, ()) = tokio::join!(generated, used);
+    assert_eq!(answer.ok()["value"], "ours");
+
+    // It is kept, and what it emits reaches the robot's service.
+    let visit = |method: &str, args: Value| {
+        let request = json!({"target": {"service": "Visitors"}, "method": method, "args": args});
+        client.unary("qi.gateway.v1.DynamicService/Call", request)
+    };
+    visit("keep", json!([{"objectValue": bell}])).await.ok();
+    let heard = client.stream("qi.visitors.v1.Visitors/SubscribeHeard", json!({}));
+    let heard = heard.await;
+    visit("listen", json!([])).await.ok();
+    hosted.emit("rung", json!([{"intValue": 7}])).await;
+    assert_eq!(heard.message().await["value"], 7);
+
+    let nobody = json!([{"objectValue": {"service": "Nobody"}}]);
+    let refused = visit("keep", nobody).await;
+    assert_eq!(refused.code, "INVALID_ARGUMENT");
+    let expected = "no client hosts a service \"Nobody\"";
+    assert!(refused.message.contains(expected), "{}", refused.message);
 }

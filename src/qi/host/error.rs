@@ -174,6 +174,8 @@ pub(super) mod text {
     pub(in super::super) const PROPERTY_KEY: &str = "Expected int or string for property index";
     pub(in super::super) const NO_VALUE: &str = "Uncaught error: The value is invalid.";
 
+    /// What libqi said before it waited without end.
+    pub(in super::super) const LOCK: &str = "Time-out acquiring lock. Deadlock?";
     pub(in super::super) const NOT_CONNECTED: &str = "Socket is not connected";
     pub(in super::super) const EMPTY_DYNAMIC: &str = "NULL type";
 

@@ -26,7 +26,7 @@ use super::{
     manage::Stats,
     object::Object,
     peer::Peer,
-    runner::Running,
+    runner::{Rules, Running},
     subscribers::Subscribers,
 };
 use crate::qi::{
@@ -103,8 +103,10 @@ impl Object {
             subscribers: Arc::new(Subscribers::forwarded()),
             stats: Stats::default(),
             // In which order calls run is for the origin to say.
-            threading: Threading::Multi,
-            max_calls: None,
+            rules: Rules {
+                threading: Threading::Multi,
+                ..Rules::default()
+            },
             running: Running::default(),
             upstream: Some(Upstream {
                 origin,

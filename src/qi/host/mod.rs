@@ -59,6 +59,7 @@ mod service;
 mod special;
 mod subscribers;
 mod table;
+mod turns;
 
 #[cfg(test)]
 mod tests;

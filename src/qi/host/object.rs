@@ -1,6 +1,6 @@
 //! Objects to be hosted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -12,7 +12,7 @@ use super::{
     method::{arguments_signature, signature},
     property::{OnSet, Property},
     resources::Resources,
-    runner::{Runner, Running},
+    runner::{Rules, Runner, Running},
     special,
     subscribers::Subscribers,
 };
@@ -29,8 +29,8 @@ use crate::qi::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Threading {
     /// One after the other, in the order of arrival, whoever calls. The default, as in libqi. A call
-    /// waits for its turn without limit, as in libqi 4; that of 2014 gave up after 30 s (`Time-out
-    /// acquiring lock. Deadlock?`).
+    /// waits for its turn without limit, as in libqi 4, unless there is an
+    /// [`ObjectBuilder::lock_timeout`].
     #[default]
     Single,
     /// At the same time.
@@ -44,8 +44,7 @@ pub struct ObjectBuilder {
     methods: HashMap<ActionId, Arc<Method>>,
     properties: Vec<Arc<Property>>,
     subscribers: Arc<Subscribers>,
-    threading: Threading,
-    max_calls: Option<usize>,
+    rules: Rules,
     members: u32,
 }
 
@@ -65,8 +64,7 @@ pub(super) struct Object {
     pub(super) properties: Vec<Arc<Property>>,
     pub(super) subscribers: Arc<Subscribers>,
     pub(super) stats: Stats,
-    pub(super) threading: Threading,
-    pub(super) max_calls: Option<usize>,
+    pub(super) rules: Rules,
     pub(super) running: Running,
     /// Where the events come from, if it forwards another object.
     pub(super) upstream: Option<Upstream>,
@@ -75,7 +73,7 @@ pub(super) struct Object {
 impl Object {
     /// What runs its calls, under whatever number they come.
     pub(super) fn runner(&self, resources: &Resources, runtime: &Handle) -> Arc<Runner> {
-        let start = || Runner::start(self.threading, self.max_calls, resources, runtime);
+        let start = || Runner::start(&self.rules, resources, runtime);
         self.running.get_or(start)
     }
 
@@ -144,13 +142,21 @@ impl ObjectBuilder {
 
     /// Says how its calls run.
     pub const fn threading(&mut self, threading: Threading) -> &mut Self {
-        self.threading = threading;
+        self.rules.threading = threading;
         self
     }
 
     /// Lets fewer calls wait or run than [`super::HostLimits::calls_per_service`]; others fail.
     pub const fn max_calls(&mut self, calls: usize) -> &mut Self {
-        self.max_calls = Some(calls);
+        self.rules.max_calls = Some(calls);
+        self
+    }
+
+    /// Lets a call of a single-threaded object wait at most that long for its turn; its caller then
+    /// gets the error `Time-out acquiring lock. Deadlock?`. Default without end, as libqi 4; libqi
+    /// before gave up after 30 s.
+    pub const fn lock_timeout(&mut self, time: Duration) -> &mut Self {
+        self.rules.lock_timeout = Some(time);
         self
     }
 
@@ -297,8 +303,7 @@ impl ObjectBuilder {
             properties: self.properties,
             subscribers: self.subscribers,
             stats: Stats::default(),
-            threading: self.threading,
-            max_calls: self.max_calls,
+            rules: self.rules,
             running: Running::default(),
             upstream: None,
         })))

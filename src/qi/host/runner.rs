@@ -3,6 +3,7 @@
 use std::{
     sync::{Arc, Weak},
     thread,
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -25,8 +26,19 @@ use super::{
     method::Started,
     peer::{Peer, Waiting},
     resources::Resources,
+    turns::Turns,
 };
 use crate::qi::value::Value;
+
+/// How an object wants its calls to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rules {
+    pub(super) threading: Threading,
+    /// Fewer than the limits of the host say.
+    pub(super) max_calls: Option<usize>,
+    /// How long a call of a single-threaded object may wait for its turn; without end by default.
+    pub(super) lock_timeout: Option<Duration>,
+}
 
 /// Runs the calls of one object, under whatever numbers they come: a single-threaded object that
 /// several peers hold still does one thing at a time.
@@ -59,20 +71,16 @@ impl Running {
 
 impl Runner {
     /// Lets as many calls wait or run as the limits say, or fewer.
-    pub(super) fn start(
-        threading: Threading,
-        max_calls: Option<usize>,
-        resources: &Resources,
-        runtime: &Handle,
-    ) -> Self {
+    pub(super) fn start(rules: &Rules, resources: &Resources, runtime: &Handle) -> Self {
         let limits = resources.limits();
         let threads = resources.threads();
-        let calls = max_calls.unwrap_or(limits.calls_per_service);
+        let calls = rules.max_calls.unwrap_or(limits.calls_per_service);
         let calls = permits(calls.min(limits.calls_per_service));
-        let queue = (threading == Threading::Single).then(|| {
-            let (queue, waiting) = mpsc::channel(calls.max(1));
+        let queue = (rules.threading == Threading::Single).then(|| {
+            let (queue, arriving) = mpsc::channel(calls.max(1));
+            let turns = Turns::new(arriving, rules.lock_timeout);
             // Ends with the runner, which has the only sender.
-            runtime.spawn(run_in_order(waiting, Arc::clone(threads)));
+            runtime.spawn(turns.run(Arc::clone(threads)));
             queue
         });
         Self {
@@ -117,20 +125,8 @@ impl Runner {
     }
 }
 
-/// One call after the other, until the object cannot be called any more.
-async fn run_in_order(mut calls: mpsc::Receiver<Arc<Waiting>>, threads: Arc<Semaphore>) {
-    while let Some(waiting) = calls.recv().await {
-        // None if it was cancelled meanwhile.
-        let call = waiting.lock().take();
-        let Some(call) = call else {
-            continue;
-        };
-        run_call(call, Arc::clone(&threads)).await;
-    }
-}
-
 /// Runs a call, until its object may go on with the next one.
-async fn run_call(call: Call, threads: Arc<Semaphore>) {
+pub(super) async fn run_call(call: Call, threads: Arc<Semaphore>) {
     let token = call.token();
     if token.is_cancelled() {
         return call.cancel();

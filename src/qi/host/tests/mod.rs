@@ -10,6 +10,7 @@ mod manage;
 mod recorded;
 mod rich;
 mod scripted;
+mod turns;
 
 use std::time::Duration;
 

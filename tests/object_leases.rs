@@ -120,6 +120,20 @@ async fn wait_all_given_back(relay: &Relay, calls: usize) -> usize {
     })
 }
 
+/// Waits until no more than so many objects are held, so that memory does not depend on how fast this
+/// machine makes them.
+async fn wait_held(relay: &Relay, most: usize) {
+    let made = |message: &Message| message.kind == Kind::Reply && calls_member(message);
+    let waiting = async {
+        while relay.received(made).len() > relay.sent(terminates).len() + most {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(support::PATIENCE, waiting)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn ten_thousand_objects_of_crashed_clients_go_back_to_the_robot() {
     const OBJECTS: usize = 10_000;
@@ -131,6 +145,7 @@ async fn ten_thousand_objects_of_crashed_clients_go_back_to_the_robot() {
     for _ in 0..OBJECTS / PER_CLIENT {
         crash_with_objects(&gateway, PER_CLIENT).await;
         uses.push(Usage::of(process));
+        wait_held(&relay, 2 * PER_CLIENT).await;
     }
     // The calls that were under way were cancelled, or gave objects that nobody knows.
     let made = wait_all_given_back(&relay, OBJECTS).await;
@@ -145,9 +160,9 @@ async fn ten_thousand_objects_of_crashed_clients_go_back_to_the_robot() {
     let after = Usage::of(process);
     let resident: Vec<_> = uses.iter().map(|use_| use_.resident_kib).collect();
     println!("{made} objects; {resident:?} KiB, at last {after:?}");
-    // Each costs some 10 KiB while it is held, and a tenth or two of them are at a time; the allocator
-    // keeps their room. All of them would be 100 MiB.
+    // Each costs some 20 KiB while it is held, and up to 1500 of them are at a time; the allocator keeps
+    // their room. All of them would be 200 MiB.
     let grown = after.peak_kib.saturating_sub(resident[0]);
-    assert!(grown < 32 * 1024, "{resident:?}, {after:?}");
+    assert!(grown < 48 * 1024, "{resident:?}, {after:?}");
     assert!(after.files < uses[0].files + 8, "{uses:?}, {after:?}");
 }

@@ -10,27 +10,9 @@ use qi_grpc_gateway::qi::wire::{ActionId, Kind, Message, ObjectId, ServiceId};
 use serde_json::json;
 use support::{
     Gateway, GrpcClient, LibqiClient, LibqiRobot,
-    relay::{Relay, meta_object, registers, terminates},
+    relay::{Relay, registers, terminates},
     usage::Usage,
 };
-
-/// What libqi answers to a call of an object that it does not have.
-const GONE: &str = "The call request could not be handled.";
-
-/// Asks libqi whether it has an object for the gateway.
-async fn is_there(relay: &Relay, service: ServiceId, object: ObjectId) -> bool {
-    let (address, payload) = meta_object(service, object);
-    let answer = relay.call(address, payload).await;
-    match answer.kind {
-        Kind::Reply => true,
-        Kind::Error => {
-            let text = String::from_utf8_lossy(&answer.payload).into_owned();
-            assert!(text.contains(GONE), "{text}");
-            false
-        }
-        other => panic!("{other:?}"),
-    }
-}
 
 #[tokio::test]
 async fn an_object_that_a_stream_goes_through_lives_as_long_as_the_stream() {
@@ -54,11 +36,11 @@ async fn an_object_that_a_stream_goes_through_lives_as_long_as_the_stream() {
         libqi.call("Bells", "ring", json!([round])).await.unwrap();
         let event = ringing.message().await;
         assert_eq!(event["args"][0]["intValue"], round.to_string(), "{event}");
-        assert!(is_there(&relay, bell.service, bell.object).await);
+        assert!(relay.is_there(bell.service, bell.object).await);
 
         ringing.cancel().await;
         relay.wait_sent(round, terminates).await;
-        assert!(!is_there(&relay, bell.service, bell.object).await);
+        assert!(!relay.is_there(bell.service, bell.object).await);
         let last = relay.sent(terminates).pop().unwrap();
         assert_eq!(last.address.object, bell.object);
     }
@@ -155,7 +137,7 @@ async fn ten_thousand_objects_of_crashed_clients_go_back_to_the_robot() {
     assert_eq!(distinct.len(), made, "each once");
     for message in given_back.iter().step_by(OBJECTS / 20) {
         let address = message.address;
-        assert!(!is_there(&relay, address.service, address.object).await);
+        assert!(!relay.is_there(address.service, address.object).await);
     }
     let after = Usage::of(process);
     let resident: Vec<_> = uses.iter().map(|use_| use_.resident_kib).collect();

@@ -110,9 +110,25 @@ impl Relay {
         }
     }
 
+    /// Asks libqi whether it has an object for the gateway.
+    pub(crate) async fn is_there(&self, service: ServiceId, object: ObjectId) -> bool {
+        // A call that every object answers.
+        let address = Address::new(service, object, ActionId::META_OBJECT);
+        let answer = self.call(address, Bytes::from_static(&[0; 4])).await;
+        match answer.kind {
+            Kind::Reply => true,
+            Kind::Error => {
+                let text = String::from_utf8_lossy(&answer.payload).into_owned();
+                assert!(text.contains(GONE), "{text}");
+                false
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Sends a call to the robot on the gateway's connection, where the robot's objects are
     /// reached, and gives the answer, which the gateway does not see.
-    pub(crate) async fn call(&self, address: Address, payload: Bytes) -> Message {
+    async fn call(&self, address: Address, payload: Bytes) -> Message {
         let injector = self.log.passed().injector.clone().expect("a connection");
         let (answer, answered) = oneshot::channel();
         let call = Message::new(Kind::Call, MessageId(0), address, payload);
@@ -121,6 +137,9 @@ impl Relay {
         answered.expect("an answer in time").expect("an answer")
     }
 }
+
+/// What libqi answers to a call of an object that it does not have.
+const GONE: &str = "The call request could not be handled.";
 
 /// Between two looks at what has passed.
 const LOOK: Duration = Duration::from_millis(20);
@@ -146,12 +165,6 @@ pub(crate) fn terminates(message: &Message) -> bool {
 pub(crate) fn member(message: &Message) -> ActionId {
     let bytes = message.payload[4..8].try_into().unwrap();
     ActionId(u32::from_le_bytes(bytes))
-}
-
-/// Asks an object what it is: a call that every object answers.
-pub(crate) fn meta_object(service: ServiceId, object: ObjectId) -> (Address, Bytes) {
-    let address = Address::new(service, object, ActionId::META_OBJECT);
-    (address, Bytes::from_static(&[0; 4]))
 }
 
 impl Log {

@@ -4,13 +4,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "qi/gateway/v1/value.proto",
     "qi/gateway/v1/event.proto",
     "qi/gateway/v1/options.proto",
     "qi/gateway/v1/dynamic.proto",
     "qi/gateway/v1/object.proto",
     "qi/gateway/v1/directory.proto",
+    "qi/gateway/v1/hosting.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

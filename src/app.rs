@@ -78,7 +78,10 @@ impl App {
         let robot = Robot::start(self.robot);
         let stopping = CancellationToken::new();
         let dynamic = robot.dynamic().clone();
-        let serving = self.gateway.serve(robot.watch(), dynamic, stopping.clone());
+        let hosting = robot.hosting().clone();
+        let serving = self
+            .gateway
+            .serve(robot.watch(), dynamic, hosting, stopping.clone());
         let mut serving = Box::pin(serving);
         tokio::select! {
             served = &mut serving => return served,

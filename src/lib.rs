@@ -60,10 +60,11 @@ pub mod proto {
 
     /// The .proto files of the static API, by path: the path by which others import each, and its
     /// text.
-    pub const STATIC_FILES: [(&str, &str); 6] = [
+    pub const STATIC_FILES: [(&str, &str); 7] = [
         static_file!("directory"),
         static_file!("dynamic"),
         static_file!("event"),
+        static_file!("hosting"),
         static_file!("object"),
         static_file!("options"),
         static_file!("value"),

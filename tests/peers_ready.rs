@@ -21,7 +21,14 @@ async fn a_libqi_client_calls_a_libqi_robot() {
     let client = LibqiClient::connect(robot.url()).await;
     assert_eq!(
         client.services().await,
-        ["ServiceDirectory", "Typed", "Plain", "Slow", "Bells"]
+        [
+            "ServiceDirectory",
+            "Typed",
+            "Plain",
+            "Slow",
+            "Bells",
+            "Clock"
+        ]
     );
 
     let path = json!([{"x": 1.5, "y": -2.0}, {"x": 0.0, "y": 4.0}]);

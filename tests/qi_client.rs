@@ -140,15 +140,8 @@ async fn events_of_a_returned_object() {
         let (simulator, session) = robot(protocol).await;
         let memory = session.service("ALMemory").await.unwrap();
         let name = vec![Value::text("FrontTactilTouched")];
-        let Value::Object(reference) = call(&memory, "subscriber", name).await else {
-            panic!("no object");
-        };
-        let subscriber = RemoteObject::new(
-            memory.connection().clone(),
-            reference.service,
-            reference.object,
-            reference.meta.clone(),
-        );
+        let given = call(&memory, "subscriber", name).await;
+        let subscriber = RemoteObject::from_value(&given).unwrap();
         let signal = subscriber.meta().signal("signal").unwrap().uid;
         let (sink, mut events) = sink();
         let subscription = subscriber.subscribe(signal, sink).await.unwrap();

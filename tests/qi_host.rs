@@ -173,10 +173,7 @@ async fn a_service_is_used_over_the_bus() {
 
     let taken = host.register(&provider, "Counter", &counter.object).await;
     assert!(
-        matches!(
-            taken,
-            Err(RegisterError::Directory(CallError::Robot { .. }))
-        ),
+        matches!(&taken, Err(RegisterError::NameTaken { name, .. }) if name == "Counter"),
         "{taken:?}"
     );
 

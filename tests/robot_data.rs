@@ -11,16 +11,16 @@
 mod compile;
 mod support;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::collections::BTreeSet;
 
 use qi_grpc_gateway::{
     qi::{value::MetaObject, wire::ActionId},
-    schema::{
-        Finding, MemberKind, MethodKind, Problem, SchemaOptions, ServiceSchema, packages,
-        snapshot::{Snapshot, SnapshotLimits},
-    },
+    schema::{Finding, MemberKind, MethodKind, Problem, SchemaOptions, ServiceSchema, packages},
 };
-use support::{Gateway, buf_in, nao::robots_dir};
+use support::{
+    Gateway, buf_in,
+    nao::{data, snapshot},
+};
 
 const REGISTRATION: [&str; 4] = [
     "registerService",
@@ -30,13 +30,7 @@ const REGISTRATION: [&str; 4] = [
 ];
 
 fn robot() -> Vec<(String, MetaObject)> {
-    let text = std::fs::read(data()).expect("QI_ROBOTS_DIR");
-    let snapshot = Snapshot::parse(&text, &SnapshotLimits::default()).unwrap();
-    snapshot.into_services().into_iter().collect()
-}
-
-fn data() -> PathBuf {
-    robots_dir().join("nao-v6.json")
+    snapshot().into_services().into_iter().collect()
 }
 
 fn schemas(robot: &[(String, MetaObject)], options: SchemaOptions) -> Vec<ServiceSchema> {

@@ -250,7 +250,10 @@ async fn a_diff_says_whether_clients_break() {
     assert_eq!(told, json!({"breaking": true, "services": [foo]}));
 
     setting.mutate("old.json", "other.json", |foo| {
-        foo["signals"][0]["signature"] = "(s)".into();
+        // Every object has signals of its own in front of those of the service.
+        let signals = foo["signals"].as_array_mut().unwrap();
+        let bang = signals.iter_mut().find(|it| it["name"] == "onBang");
+        bang.unwrap()["signature"] = "(s)".into();
     });
     let told = setting
         .diff("old.json", "other.json", &["--services", "foo"])

@@ -83,7 +83,7 @@ pub(crate) async fn run(robot: &Robot, gateway: &Channel, streams: usize, length
 async fn subscribe(channel: Channel) -> Streaming<TickResponse> {
     let mut client = Grpc::new(channel);
     client.ready().await.expect("a connection");
-    let request = Request::new(SubscribeRequest {});
+    let request = Request::new(SubscribeRequest::default());
     let path = PathAndQuery::from_static(TICK_PATH);
     let answer = client.server_streaming(request, path, ProstCodec::default());
     answer.await.expect("a stream").into_inner()

@@ -11,9 +11,13 @@
 //! three take turns, and every ratio is the median of those of the rounds: a busy machine slows
 //! all of a round.
 //!
-//! `cargo bench --bench end_to_end` takes about a minute; without `--bench`, as under `cargo test`,
+//! What a reader costs that does not read, and what a camera's frames cost, is measured of a gateway in
+//! a process of its own; the robot and the readers are in this one.
+//!
+//! `cargo bench --bench end_to_end` takes about three minutes; without `--bench`, as under `cargo test`,
 //! everything runs once for a moment. `-- --only CASE` runs one of `grpc`, `qi`, `gateway`, `fan`
-//! alone, for a profiler, with `--tasks N` calls at a time or that many streams.
+//! alone, for a profiler, with `--tasks N` calls at a time or that many streams; or one of `slow` and
+//! `frames`.
 
 #![allow(
     clippy::expect_used,
@@ -23,10 +27,13 @@
 mod calls;
 mod cpu;
 mod events;
+mod frames;
 mod load;
 mod messages;
 mod plain;
+mod process;
 mod robot;
+mod slow;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -44,6 +51,8 @@ struct Lengths {
     warm_up: Duration,
     measure: Duration,
     events: Duration,
+    slow: Duration,
+    frames: Duration,
 }
 
 impl Lengths {
@@ -52,12 +61,16 @@ impl Lengths {
         warm_up: Duration::from_millis(300),
         measure: Duration::from_millis(500),
         events: Duration::from_secs(5),
+        slow: Duration::from_secs(30),
+        frames: Duration::from_secs(10),
     };
     const SHORT: Self = Self {
         rounds: 1,
         warm_up: Duration::from_millis(10),
         measure: Duration::from_millis(30),
         events: Duration::from_millis(100),
+        slow: Duration::from_millis(100),
+        frames: Duration::from_millis(100),
     };
 }
 
@@ -108,12 +121,18 @@ async fn run(lengths: &Lengths, only: Option<&Profile>) {
         Some(Profile { case, tasks }) if case == "fan" => {
             events::run(&robot, &gateway, *tasks, Profile::LENGTH).await;
         }
+        Some(Profile { case, .. }) if case == "slow" => slow::report(&robot, lengths.slow).await,
+        Some(Profile { case, .. }) if case == "frames" => {
+            frames::report(&robot, lengths.frames).await;
+        }
         Some(Profile { case, tasks }) => {
             calls::profile(&targets, case, *tasks, Profile::LENGTH).await;
         }
         None => {
             calls::compare(&targets, lengths).await;
             events::report(&robot, &gateway, lengths.events).await;
+            slow::report(&robot, lengths.slow).await;
+            frames::report(&robot, lengths.frames).await;
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The messages of the generated API, as a client's generated code has them.
 
+use bytes::Bytes;
+use qi_grpc_gateway::proto::v1::{EventInfo, SubscribeOptions};
+
 /// Of the calls `echo(s) -> s`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct EchoRequest {
@@ -30,21 +33,36 @@ pub(crate) struct AnglesResponse {
     pub(crate) value: Vec<f32>,
 }
 
-/// Of the signal `tick(l)`.
+/// Of every signal.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SubscribeRequest {}
+pub(crate) struct SubscribeRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) options: Option<SubscribeOptions>,
+}
 
+/// Of the signal `tick(l)`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct TickResponse {
     #[prost(int64, tag = "1")]
     pub(crate) value: i64,
     #[prost(message, optional, tag = "1000")]
-    pub(crate) info: Option<qi_grpc_gateway::proto::v1::EventInfo>,
+    pub(crate) info: Option<EventInfo>,
+}
+
+/// Of the signal `frame(r)`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct FrameResponse {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) value: Bytes,
+    #[prost(message, optional, tag = "1000")]
+    pub(crate) info: Option<EventInfo>,
 }
 
 pub(crate) const ECHO_PATH: &str = "/qi.bench.v1.Bench/Echo";
 pub(crate) const ANGLES_PATH: &str = "/qi.bench.v1.Bench/Angles";
 pub(crate) const TICK_PATH: &str = "/qi.bench.v1.Bench/SubscribeTick";
+
+pub(crate) const FRAME_PATH: &str = "/qi.bench.v1.Bench/SubscribeFrame";
 
 pub(crate) const TEXT: &str = "Hello, I am a robot. What can I do for you?";
 

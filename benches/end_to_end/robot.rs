@@ -17,6 +17,7 @@ use super::messages::{TEXT, angles};
 pub(crate) struct Robot {
     directory: Endpoint,
     tick: SignalHandle,
+    frame: SignalHandle,
     _node: Box<dyn std::any::Any + Send + Sync>,
     _host: Host,
     _session: Session,
@@ -54,6 +55,7 @@ impl Robot {
             object.method(method).expect("another method");
         }
         let tick = object.signal("tick", "(l)").expect("a signal");
+        let frame = object.signal("frame", "(r)").expect("a signal");
         let object = object.build().expect("an object");
         let registration = host
             .register(&session, "Bench", &object)
@@ -62,6 +64,7 @@ impl Robot {
         Self {
             directory,
             tick,
+            frame,
             _node: Box::new(node),
             _host: host,
             _session: session,
@@ -75,6 +78,10 @@ impl Robot {
 
     pub(crate) fn emit(&self, time: i64) {
         self.tick.emit(vec![Value::Int64(time)]).expect("a number");
+    }
+
+    pub(crate) fn emit_frame(&self, frame: Bytes) {
+        self.frame.emit(vec![Value::Raw(frame)]).expect("bytes");
     }
 
     pub(crate) async fn client(&self) -> Client {

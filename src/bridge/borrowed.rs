@@ -81,8 +81,8 @@ async fn answer(
     drop(sender.send(objects));
 }
 
-/// The objects in a reply, two at most.
-fn objects_of(reply: &Reply, connection: &Connection, returned: &Signature) -> Answer {
+/// The objects in a reply, two at most; the others are given back at once.
+pub(crate) fn objects_of(reply: &Reply, connection: &Connection, returned: &Signature) -> Answer {
     let mut sink = BorrowingSink {
         connection,
         objects: Vec::new(),
@@ -118,7 +118,7 @@ impl ObjectSink for BorrowingSink<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
@@ -141,18 +141,31 @@ mod tests {
         "o".parse().unwrap()
     }
 
-    /// The answer to a call: an object with that number.
-    async fn reply(peer: &mut Peer, connection: &Connection, call: &Message, object: u32) {
+    /// Answers a call with an object of that number, or with a list of several.
+    pub(crate) async fn reply(
+        peer: &mut Peer,
+        connection: &Connection,
+        call: &Message,
+        objects: &[u32],
+    ) {
         let encoding = connection.object_encoding();
-        let value = Value::Object(Box::new(ObjectReference {
-            meta: Arc::default(),
-            service: ServiceId(7),
-            object: ObjectId(object),
-            uid: encoding.object_uid.then_some(ObjectUid([1; 20])),
-        }));
+        let object = |number: &u32| {
+            Value::Object(Box::new(ObjectReference {
+                meta: Arc::default(),
+                service: ServiceId(7),
+                object: ObjectId(*number),
+                uid: encoding.object_uid.then_some(ObjectUid([1; 20])),
+            }))
+        };
         let mut out = Writer::new();
         let mut context = EncodeContext::new(encoding, Limits::default());
-        encode(&value, &Type::Object, &mut context, &mut out).unwrap();
+        if let [only] = objects {
+            encode(&object(only), &Type::Object, &mut context, &mut out).unwrap();
+        } else {
+            let list = Value::List(objects.iter().map(object).collect());
+            let ty = Type::List(Box::new(Type::Object));
+            encode(&list, &ty, &mut context, &mut out).unwrap();
+        }
         let reply = Message::new(Kind::Reply, call.id, call.address, out.finish());
         peer.send(&reply).await.unwrap();
     }
@@ -172,7 +185,7 @@ mod tests {
         let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
         let answering = async {
             let call = expect(&mut peer, 7, MAKE).await;
-            reply(&mut peer, &connection, &call, 5).await;
+            reply(&mut peer, &connection, &call, &[5]).await;
         };
         let (borrowed, ()) = tokio::join!(borrowing, answering);
         let borrowed = borrowed.unwrap();
@@ -193,7 +206,7 @@ mod tests {
         let abandoned = tokio::time::timeout(pause, borrowing).await;
         assert!(abandoned.is_err());
         let call = expect(&mut peer, 7, MAKE).await;
-        reply(&mut peer, &connection, &call, 6).await;
+        reply(&mut peer, &connection, &call, &[6]).await;
         let mut next = peer.receive().await.unwrap();
         if next.kind == Kind::Cancel {
             next = peer.receive().await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::dynamic::TargetError;
 use crate::{
-    qi::session::CallError,
+    qi::session::{CallError, ExportError},
     transcode::{RequestError, ResponseError},
 };
 
@@ -12,6 +12,9 @@ pub enum BridgeError {
     /// The client's request is not what the method takes. Nothing was sent.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// An object of the client's request cannot be passed on to the robot. Nothing was sent.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The names in a dynamic request lead nowhere.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -40,7 +43,9 @@ impl BridgeError {
     pub const fn is_unavailable(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable | Self::Call(CallError::NotSent { .. })
+            Self::Unavailable
+                | Self::Call(CallError::NotSent { .. })
+                | Self::Export(ExportError::Closed)
         )
     }
 }

@@ -9,9 +9,9 @@ use tokio::{
 };
 use tracing::{Instrument as _, warn};
 
-use super::{RobotConfig, backoff::Backoff};
+use super::RobotConfig;
 use crate::qi::{
-    session::{RemoteObject, ServiceError, ServiceInfo, Session},
+    session::{Backoff, RemoteObject, ServiceError, ServiceInfo, Session},
     wire::ServiceId,
 };
 
@@ -121,6 +121,11 @@ impl Links {
             .get_mut(&id)
             .map(|task| task.reported = true)
             .is_some()
+    }
+
+    /// Whether the bus has a service of that name, reachable or not.
+    pub(crate) fn is_listed(&self, name: &str) -> bool {
+        self.tasks.values().any(|task| task.name == name)
     }
 
     pub(crate) fn all_reported(&self) -> bool {

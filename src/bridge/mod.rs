@@ -14,21 +14,26 @@
 //! | --- | --- |
 //! | [`robot`] | the handle: what a gateway holds of a robot |
 //! | [`supervisor`] | keeps the session and the catalogue up |
-//! | `links`, `backoff` | keep each service linked; pauses between attempts |
+//! | `links` | keep each service linked |
+//! | `expected` | what a snapshot says of a robot before it is there |
 //! | [`catalogue`] | what can be called now: services, routes, descriptors |
 //! | [`service`] | one service: its methods and its link |
 //! | [`events`] | signals and properties as streams |
 //! | [`objects`] | objects that methods returned, with their leases |
+//! | [`hosting`] | services and objects that the gateway serves on the bus |
 //! | [`introspect`] | what all services say about themselves, asked once |
 //! | [`dynamic`] | members by name, with values of any type |
+//! | `arguments` | what is sent, with objects that clients hold |
 //! | `borrowed` | objects that the gateway asked for itself |
 //! | [`error`] | why a call or subscription failed |
 
-mod backoff;
+mod arguments;
 pub mod catalogue;
 pub mod dynamic;
 pub mod error;
 pub mod events;
+mod expected;
+pub mod hosting;
 pub mod introspect;
 mod links;
 pub mod objects;

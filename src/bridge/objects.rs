@@ -4,6 +4,8 @@
 //! connection that it came through (protocol text, section 13). A client knows it by an id that
 //! nobody can guess, for as long as its lease lasts.
 
+mod late;
+
 use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
@@ -13,28 +15,29 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
+use self::late::LateAnswers;
+pub(crate) use self::late::ReturningCall;
 use super::{
     dynamic::TargetError,
     events::{End, Hubs},
+    hosting::offers::Offers,
     service::Link,
 };
 use crate::{
     qi::{
-        session::{Connection, RemoteObject},
-        value::{
-            MetaObject, ObjectEncoding, ObjectReference, ObjectUid, Type, Value,
-            codec::{EncodeContext, encode},
-        },
-        wire::{Limits, ObjectId, ServiceId, Writer},
+        session::{Call, Connection, RemoteObject},
+        value::{MetaObject, ObjectReference, Signature},
     },
-    transcode::{ObjectSink, ObjectSource, UnknownObject},
+    transcode::ObjectSink,
 };
 
 /// The objects of a robot that clients hold.
 #[derive(Debug)]
 pub struct ObjectTable {
     lease: Duration,
+    offers: Arc<Offers>,
     entries: Mutex<HashMap<String, Entry>>,
+    late: LateAnswers,
 }
 
 /// An object that is held.
@@ -46,7 +49,7 @@ pub struct Lease {
     pub description: String,
     /// How long it is still held, unless it is in use then.
     pub left: Duration,
-    /// How many calls and streams use it now.
+    /// How many calls and streams use it now, and how often the robot holds it as an argument.
     pub uses: usize,
 }
 
@@ -87,6 +90,12 @@ impl HeldObject {
 
     pub(crate) const fn hubs(&self) -> &Arc<Hubs> {
         &self.hubs
+    }
+
+    /// The object itself; none once it was released.
+    pub(crate) fn remote(&self) -> Option<RemoteObject> {
+        let link = self.link.borrow();
+        link.as_ref().map(|link| link.object().clone())
     }
 
     fn is_reachable(&self) -> bool {
@@ -138,7 +147,7 @@ pub const MAX_OBJECTS: usize = 16_384;
 
 /// How many objects of one message are held at most; more are released at once. No robot sends
 /// more than a few, and none shall be able to push out those of all clients with one message.
-const MAX_OBJECTS_PER_MESSAGE: usize = 1024;
+pub(crate) const MAX_OBJECTS_PER_MESSAGE: usize = 1024;
 
 /// How often leases are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -149,8 +158,15 @@ impl ObjectTable {
     pub fn new(lease: Duration) -> Self {
         Self {
             lease,
+            offers: Arc::default(),
             entries: Mutex::default(),
+            late: LateAnswers::default(),
         }
+    }
+
+    /// The objects that clients host themselves.
+    pub(crate) const fn offers(&self) -> &Arc<Offers> {
+        &self.offers
     }
 
     /// How many objects are held.
@@ -174,7 +190,18 @@ impl ObjectTable {
         }
     }
 
-    fn insert(&self, id: String, object: RemoteObject) {
+    /// A call for a client: the objects that it returns are not lost if the client does not wait.
+    pub(crate) const fn returning<'a>(
+        &'a self,
+        call: Call,
+        connection: &'a Connection,
+        returned: Option<&'a Signature>,
+    ) -> ReturningCall<'a> {
+        ReturningCall::new(call, connection, returned, &self.late)
+    }
+
+    /// Holds an object by an id that is its own, see [`new_id`].
+    pub(crate) fn insert(&self, id: String, object: RemoteObject) {
         let entry = Entry {
             object: Arc::new(HeldObject::new(object)),
             expires: Instant::now() + self.lease,
@@ -328,7 +355,7 @@ impl TableSink<'_> {
 impl ObjectSink for TableSink<'_> {
     fn adopt(&mut self, object: ObjectReference) -> String {
         let connection = self.connection.clone();
-        let object = RemoteObject::new(connection, object.service, object.object, object.meta);
+        let object = RemoteObject::received(connection, object);
         let id = new_id();
         if self.taken.len() < MAX_OBJECTS_PER_MESSAGE {
             self.taken.push((id.clone(), object));
@@ -348,47 +375,8 @@ impl Drop for TableSink<'_> {
     }
 }
 
-/// The objects that arguments may name: the null object, by an empty id.
-#[derive(Debug)]
-pub(crate) struct NullObjects {
-    service: ServiceId,
-    encoding: ObjectEncoding,
-}
-
-impl NullObjects {
-    /// For arguments of a call to `callee`.
-    pub(crate) fn new(callee: &RemoteObject) -> Self {
-        Self {
-            service: callee.service(),
-            encoding: callee.connection().object_encoding(),
-        }
-    }
-}
-
-impl ObjectSource for NullObjects {
-    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
-        if !id.is_empty() {
-            return Err(UnknownObject);
-        }
-        let null = ObjectReference {
-            meta: Arc::default(),
-            service: self.service,
-            object: ObjectId::NONE,
-            uid: self.encoding.object_uid.then_some(ObjectUid([0; 20])),
-        };
-        let mut context = EncodeContext::new(self.encoding, Limits::default());
-        encode(
-            &Value::Object(Box::new(null)),
-            &Type::Object,
-            &mut context,
-            out,
-        )
-        .map_err(|_| UnknownObject)
-    }
-}
-
 /// 128 random bits in hexadecimal: nobody guesses an object of another client.
-fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     let bytes: [u8; 16] = rand::random();
     let mut id = String::with_capacity(2 * bytes.len());
     for byte in bytes {

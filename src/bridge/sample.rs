@@ -8,10 +8,10 @@ use super::{Method, Route, Service, objects::ObjectTable, service::Link};
 use crate::{
     qi::{
         session::{
-            Capabilities, Connection, ConnectionLimits, ConnectionOptions, Framed, NoObjects,
-            RemoteObject,
+            Capabilities, Connection, ConnectionLimits, ConnectionOptions, Dispatch, Framed,
+            NoObjects, RemoteObject,
         },
-        value::{MetaMethod, MetaObject, MetaSignal, Signature},
+        value::{MetaMethod, MetaObject, MetaProperty, MetaSignal, Signature},
         wire::{ActionId, Limits, Message, ObjectId, ServiceId},
     },
     schema::{MethodKind, SchemaOptions, ServiceSchema},
@@ -22,6 +22,9 @@ pub(crate) const SAY: ActionId = ActionId(100);
 
 /// Its signal `heard (s)`.
 pub(crate) const HEARD: ActionId = ActionId(101);
+
+/// Its property `mood: s`.
+pub(crate) const MOOD: ActionId = ActionId(102);
 
 /// The service `Sample`, away.
 pub(crate) fn service() -> Arc<Service> {
@@ -45,6 +48,22 @@ pub(crate) fn service() -> Arc<Service> {
             uid: HEARD,
             name: "heard".into(),
             signature: signature("(s)"),
+        },
+    );
+    meta.signals.insert(
+        MOOD,
+        MetaSignal {
+            uid: MOOD,
+            name: "mood".into(),
+            signature: signature("(s)"),
+        },
+    );
+    meta.properties.insert(
+        MOOD,
+        MetaProperty {
+            uid: MOOD,
+            name: "mood".into(),
+            signature: signature("s"),
         },
     );
     let schema = ServiceSchema::new("Sample", "qi.sample.v1", &meta, &SchemaOptions::default());
@@ -75,12 +94,17 @@ pub(crate) type Peer = Framed<DuplexStream>;
 
 /// A connection, and its other end.
 pub(crate) fn connection() -> (Connection, Peer) {
+    connection_with(Arc::new(NoObjects))
+}
+
+/// The same, whose calls go to `dispatch`.
+pub(crate) fn connection_with(dispatch: Arc<dyn Dispatch>) -> (Connection, Peer) {
     let (ours, theirs) = duplex(64 * 1024);
     let limits = ConnectionLimits::default();
     let options = ConnectionOptions {
         capabilities: Capabilities::OURS,
         limits,
-        dispatch: Arc::new(NoObjects),
+        dispatch,
     };
     let payload_bytes = limits.wire.payload_bytes;
     let connection = Connection::start(Framed::new(ours, payload_bytes), options);

@@ -8,11 +8,12 @@ use tracing::debug;
 
 use super::{
     BridgeError,
+    arguments::Arguments,
     events::{
         End, EventQueue, HubKey, Hubs, Policy, Subscription,
-        source::{Opened, Opening, Source},
+        source::{Content, Opened, Opening, Source},
     },
-    objects::{NullObjects, ObjectTable},
+    objects::ObjectTable,
 };
 use crate::{
     qi::{
@@ -230,7 +231,10 @@ impl Service {
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
         let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
-        let reply = link.object.call(method.schema.uid, arguments).await?;
+        let call = arguments.call(&link.object, method.schema.uid);
+        let returned = method.schema.return_signature.as_ref();
+        let connection = link.object.connection();
+        let reply = self.objects.returning(call, connection, returned).await?;
         self.decode(
             &link,
             method,
@@ -272,7 +276,7 @@ impl Service {
     pub async fn write_property(&self, method: &Method, message: &[u8]) -> Result<(), BridgeError> {
         let link = self.link()?;
         let value = self.encode(&link, method, message, RequestPlan::to_dynamic)?;
-        link.object.set_property(method.schema.uid, &value).await?;
+        value.set_property(&link.object, method.schema.uid).await?;
         Ok(())
     }
 
@@ -303,39 +307,23 @@ impl Service {
         self.hubs.join(key, &queue, &source)
     }
 
-    /// Transcodes the arguments of an event that came through a link.
-    fn decode_event(
-        &self,
-        link: &Link,
-        method: &Method,
-        payload: &Bytes,
-        flags: Flags,
-        format: ValueFormat,
-        out: &mut Vec<u8>,
-    ) -> Result<(), BridgeError> {
-        let holds = flags
-            .contains(Flags::DYNAMIC_PAYLOAD)
-            .then_some(Holds::Arguments);
-        self.decode(link, method, payload, holds, format, out)
-    }
-
     fn encode(
         &self,
         link: &Link,
         method: &Method,
         message: &[u8],
         run: RunRequest,
-    ) -> Result<Bytes, BridgeError> {
-        let mut out = Writer::with_capacity(message.len() + ARGUMENTS_ROOM_BYTES);
-        if let Some(plan) = &method.request {
-            let mut objects = NullObjects::new(&link.object);
-            let mut context = RequestContext {
-                objects: &mut objects,
-                limits: self.limits,
-            };
-            run(plan, message, &mut context, &mut out)?;
-        }
-        Ok(out.finish())
+    ) -> Result<Arguments, BridgeError> {
+        let room = (self.limits, message.len() + ARGUMENTS_ROOM_BYTES);
+        Arguments::write(
+            &link.object,
+            &self.objects,
+            room,
+            |context, out| match &method.request {
+                Some(plan) => run(plan, message, context, out),
+                None => Ok(()),
+            },
+        )
     }
 
     fn decode(
@@ -406,12 +394,18 @@ impl Source for Generated {
         &self,
         opened: &Opened,
         payload: &Bytes,
-        flags: Flags,
+        content: Content,
         format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let service = self.service.upgrade().ok_or(BridgeError::Unavailable)?;
-        service.decode_event(&opened.link, &self.method, payload, flags, format, out)
+        let holds = match content {
+            Content::Event(flags) => flags
+                .contains(Flags::DYNAMIC_PAYLOAD)
+                .then_some(Holds::Arguments),
+            Content::Value => Some(Holds::Value),
+        };
+        service.decode(&opened.link, &self.method, payload, holds, format, out)
     }
 }
 

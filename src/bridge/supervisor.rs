@@ -1,4 +1,4 @@
-//! Keeps the session, the catalogue and the links up.
+//! Keeps the session, the catalogue and the links up. What a snapshot tells is known from the start.
 //!
 //! ```text
 //!            connected                     all services linked or failed once
@@ -19,15 +19,16 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use super::{
     Catalogue, RobotConfig, Service,
-    backoff::Backoff,
     events::End,
+    expected::{Expected, tell_difference},
+    hosting::Doors,
     links::{LinkEvent, Links, MAX_LINKS},
     objects::ObjectTable,
     service::Link,
 };
 use crate::{
     qi::{
-        session::{CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
+        session::{Backoff, CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
     },
@@ -47,8 +48,11 @@ pub(crate) struct Supervisor {
     config: Arc<RobotConfig>,
     objects: Arc<ObjectTable>,
     state: watch::Sender<State>,
-    /// Every service that was ever met, by name.
+    sessions: watch::Sender<Option<Session>>,
+    doors: Arc<Doors>,
+    /// Every service that was ever met or is expected, by name.
     known: BTreeMap<String, Arc<Service>>,
+    expected: Expected,
 }
 
 /// Why the services of a robot are not known.
@@ -91,25 +95,73 @@ fn members(meta: &MetaObject) -> usize {
     meta.methods.len() + meta.signals.len() + meta.properties.len()
 }
 
+fn warn_no_room(service: &str) {
+    warn!(
+        service,
+        limit = MAX_KNOWN_MEMBERS,
+        "too many members, the service is left out"
+    );
+}
+
 impl Supervisor {
     pub(crate) fn new(
-        config: RobotConfig,
+        mut config: RobotConfig,
         objects: Arc<ObjectTable>,
+        doors: Arc<Doors>,
     ) -> (Self, watch::Receiver<State>) {
         let (state, receiver) = watch::channel(State::default());
-        let supervisor = Self {
+        let snapshot = std::mem::take(&mut config.known);
+        let mut supervisor = Self {
             config: Arc::new(config),
             objects,
             state,
+            sessions: watch::channel(None).0,
+            doors,
             known: BTreeMap::new(),
+            expected: Expected::new(&snapshot),
         };
+        supervisor.expect(snapshot.into_services());
         (supervisor, receiver)
+    }
+
+    /// The session, none while the robot is away.
+    pub(crate) fn sessions(&self) -> watch::Receiver<Option<Session>> {
+        self.sessions.subscribe()
+    }
+
+    /// Makes services known that are expected, and publishes them.
+    fn expect(&mut self, services: BTreeMap<String, MetaObject>) {
+        if services.is_empty() {
+            return;
+        }
+        let packages = schema::packages(self.expected.names());
+        let mut room = MAX_KNOWN_MEMBERS;
+        for (name, meta) in services {
+            let Some(left) = room.checked_sub(members(&meta)) else {
+                warn_no_room(&name);
+                continue;
+            };
+            if self.known.len() >= MAX_KNOWN_SERVICES {
+                let limit = MAX_KNOWN_SERVICES;
+                warn!(limit, "too many services, the others are left out");
+                break;
+            }
+            let Some(package) = packages.get(&name) else {
+                continue;
+            };
+            room = left;
+            let service = self.build(&name, package, &Arc::new(meta));
+            self.known.insert(name, Arc::new(service));
+        }
+        info!(services = self.known.len(), "known from a snapshot");
+        self.publish(false);
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let span = info_span!("robot", url = %self.config.url);
         let objects = Arc::clone(&self.objects);
         let state = self.state.subscribe();
+        let sessions = self.sessions.clone();
         let connected = pin!(self.keep_connected().instrument(span));
         tokio::select! {
             () = stop.cancelled() => {}
@@ -122,6 +174,9 @@ impl Supervisor {
             service.retire(End::Shutdown);
         }
         objects.close().await;
+        if let Some(session) = sessions.send_replace(None) {
+            session.close();
+        }
     }
 
     async fn keep_connected(&mut self) {
@@ -132,10 +187,13 @@ impl Supervisor {
                 Ok(session) => {
                     reported = None;
                     let since = Instant::now();
+                    self.doors.follow(&session).await;
+                    self.sessions.send_replace(Some(session.clone()));
                     match self.follow(&session).await {
                         Ok(()) => warn!("the connection to the robot was lost"),
                         Err(error) => warn!(%error, "the robot's services cannot be listed"),
                     }
+                    self.sessions.send_replace(None);
                     session.close();
                     self.set_away();
                     backoff.lasted(since.elapsed());
@@ -166,6 +224,7 @@ impl Supervisor {
                 starting = false;
                 self.publish(true);
                 self.log_ready(started);
+                self.expected.tell_missing(|name| links.is_listed(name));
             }
             let changed = tokio::select! {
                 _ = session.closed() => return Ok(()),
@@ -215,34 +274,49 @@ impl Supervisor {
             .filter(|known| **known.meta() == **object.meta());
         if let Some(service) = same {
             service.set_link(Some(Link::of_service(object, info)));
+            self.expected.meet(&name);
             return true;
         }
         let meta = Arc::clone(object.meta());
-        if !self.has_room_for(&name, &meta) {
-            warn!(
-                service = name,
-                limit = MAX_KNOWN_MEMBERS,
-                "too many members, the service is left out"
-            );
+        if !self.make_room_for(&name, &meta) {
+            warn_no_room(&name);
             return false;
         }
-        let packages = schema::packages(self.known.keys().chain([&name]).map(String::as_str));
+        let known = self.known.keys().chain([&name]).map(String::as_str);
+        let packages = schema::packages(known.chain(self.expected.names()));
         let Some(package) = packages.get(&name) else {
             return false;
         };
-        let service = self.build(&name, package, &meta);
+        let service = Arc::new(self.build(&name, package, &meta));
         service.set_link(Some(Link::of_service(object, info)));
-        if let Some(old) = self.known.insert(name, Arc::new(service)) {
+        let is_expected = self.expected.meet(&name);
+        if let Some(old) = self.known.insert(name, Arc::clone(&service)) {
+            if is_expected {
+                tell_difference(old.schema(), service.schema());
+            }
             old.retire(End::Changed);
         }
         self.rename_neighbours(&packages);
         true
     }
 
-    fn has_room_for(&self, name: &str, meta: &MetaObject) -> bool {
-        let others = self.known.values().filter(|other| other.name() != name);
-        let known: usize = others.map(|other| members(other.meta())).sum();
-        known + members(meta) <= MAX_KNOWN_MEMBERS
+    /// Whether there is room for a service. Those that only the snapshot knows make way for it.
+    fn make_room_for(&mut self, name: &str, meta: &MetaObject) -> bool {
+        let (mut met, mut unmet) = (members(meta), 0);
+        for other in self.known.values().filter(|other| other.name() != name) {
+            if self.expected.is_unmet(other.name()) {
+                unmet += members(other.meta());
+            } else {
+                met += members(other.meta());
+            }
+        }
+        if met + unmet > MAX_KNOWN_MEMBERS && met <= MAX_KNOWN_MEMBERS {
+            // They never had a link, and so have no streams to end.
+            self.known
+                .retain(|other, _| other == name || !self.expected.is_unmet(other));
+            unmet = 0;
+        }
+        met + unmet <= MAX_KNOWN_MEMBERS
     }
 
     /// A name that sorts before another of the same package takes it over (the only thing that
@@ -316,6 +390,10 @@ impl Supervisor {
                 kept
             });
         }
+        if connected {
+            let known = self.known.keys().map(String::as_str);
+            self.expected.tell_added(known);
+        }
         let catalogue = Arc::new(Catalogue::new(self.known.values().cloned()));
         self.state.send_replace(State {
             connected,
@@ -333,3 +411,6 @@ impl Supervisor {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

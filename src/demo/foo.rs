@@ -4,11 +4,10 @@
 //! none. The service is multi-threaded, unlike libqi's objects by default: in a demo that many try
 //! at once, a `bar` of one shall not delay the calls of the others.
 
-use std::{thread, time::Duration};
+use std::{future::ready, thread, time::Duration};
 
-use crate::qi::{
-    host::{BuildError, Handler, HostedObject, Method, MethodError, ObjectBuilder, Threading},
-    value::Value,
+use crate::qi::host::{
+    BuildError, HostedObject, Method, MethodError, ObjectBuilder, Threading, TypedSignal,
 };
 
 /// How long a delay may be, in seconds.
@@ -26,38 +25,31 @@ pub fn build() -> Result<HostedObject, BuildError> {
     let mut object = ObjectBuilder::new();
     object.description("The service of the tutorial: a signal, and two ways to take one's time.");
     object.threading(Threading::Multi);
-    let on_bang = object.signal("onBang", "(i)")?;
-    let bang = Handler::future(move |_| {
-        let emitted = on_bang.emit(vec![Value::Int32(BANG)]);
-        let emitted = emitted.map_err(|error| MethodError::failed(error.to_string()));
-        std::future::ready(emitted.map(|()| Value::Void))
-    });
+    let on_bang: TypedSignal<(i32,)> = object.typed_signal("onBang")?;
     object.method(
-        Method::new("bang", "()", "v", bang)?.description("Emits the signal onBang with 42."),
+        Method::future("bang", move || ready(on_bang.emit((BANG,))))
+            .description("Emits the signal onBang with 42."),
     )?;
-    let bar = Handler::blocking(|arguments| {
-        let (seconds, delay) = delay(&arguments)?;
+    let bar = |seconds: f64| {
+        let delay = delay(seconds)?;
         thread::sleep(delay);
-        Ok(Value::Double(seconds))
-    });
+        Ok::<_, MethodError>(seconds)
+    };
     object.method(
-        Method::new("bar", "(d)", "d", bar)?
+        Method::blocking("bar", bar)
             .description(
                 "Waits, and occupies a thread of the service meanwhile. It cannot be cancelled.",
             )
             .parameter("delay", "seconds")
             .returns("the delay, in seconds"),
     )?;
-    let better_bar = Handler::deferred(|arguments| {
-        let delay = delay(&arguments);
-        async move {
-            let (seconds, delay) = delay?;
-            tokio::time::sleep(delay).await;
-            Ok(Value::Double(seconds))
-        }
-    });
+    let better_bar = |seconds: f64| async move {
+        let delay = delay(seconds)?;
+        tokio::time::sleep(delay).await;
+        Ok::<_, MethodError>(seconds)
+    };
     object.method(
-        Method::new("betterBar", "(d)", "d", better_bar)?
+        Method::deferred("betterBar", better_bar)
             .description("Waits through a future, and occupies no thread. It can be cancelled.")
             .parameter("delay", "seconds")
             .returns("the delay, in seconds"),
@@ -65,17 +57,13 @@ pub fn build() -> Result<HostedObject, BuildError> {
     object.build()
 }
 
-/// The delay of a call, as it came and as a duration.
-fn delay(arguments: &[Value]) -> Result<(f64, Duration), MethodError> {
-    let seconds = match arguments {
-        [Value::Double(seconds)] => *seconds,
-        _ => return Err(MethodError::failed("one delay expected")),
-    };
+/// The delay of a call.
+fn delay(seconds: f64) -> Result<Duration, MethodError> {
     if !(0.0..=MAX_DELAY_SECONDS).contains(&seconds) {
         let text = format!("a delay is 0 to {MAX_DELAY_SECONDS} seconds, not {seconds}");
         return Err(MethodError::failed(text));
     }
-    Ok((seconds, Duration::from_secs_f64(seconds)))
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 #[cfg(test)]
@@ -85,11 +73,10 @@ mod tests {
     #[test]
     fn delays_are_bounded() {
         for seconds in [0.0, 0.2, 3600.0] {
-            let (given, delay) = delay(&[Value::Double(seconds)]).unwrap();
-            assert_eq!((given, delay.as_secs_f64()), (seconds, seconds));
+            assert_eq!(delay(seconds).unwrap().as_secs_f64(), seconds);
         }
         for seconds in [-0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3600.1] {
-            let error = delay(&[Value::Double(seconds)]).unwrap_err();
+            let error = delay(seconds).unwrap_err();
             assert!(
                 error
                     .to_string()

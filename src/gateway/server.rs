@@ -16,7 +16,7 @@ use super::{
     services,
 };
 use crate::{
-    bridge::{Dynamic, supervisor::State},
+    bridge::{Dynamic, hosting::Hosting, supervisor::State},
     schema::FilesError,
 };
 
@@ -122,6 +122,7 @@ impl Gateway {
         self,
         robot: watch::Receiver<State>,
         dynamic: Dynamic,
+        hosting: Hosting,
         stop: CancellationToken,
     ) -> Result<(), GatewayServerError> {
         let (reporter, health_server) = tonic_health::server::health_reporter();
@@ -136,6 +137,11 @@ impl Gateway {
             .add_service(services::dynamic::server(
                 dynamic,
                 self.config.max_request_bytes,
+            ))
+            .add_service(services::hosting::server(
+                hosting,
+                self.config.max_request_bytes,
+                stop.clone(),
             ))
             .prepare();
         let router = Router::new(robot.clone(), statics, self.config.max_request_bytes);

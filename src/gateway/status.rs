@@ -17,6 +17,9 @@
 //! | the request was not received | CANCELLED | `REQUEST_LOST` | |
 //! | a stream whose reader is too slow | RESOURCE_EXHAUSTED | `SLOW_READER` | if it chose FAIL |
 //! | a stream of a service that changed | UNAVAILABLE | `SERVICE_CHANGED` | subscribe again |
+//! | a service to be hosted whose name is taken | ALREADY_EXISTS | `NAME_TAKEN` | |
+//! | nobody can reach what is hosted | FAILED_PRECONDITION | `CANNOT_LISTEN` | see `--qi-listen` |
+//! | the robot does not take a hosted service | UNKNOWN | `ROBOT_ERROR` | |
 //! | a stream at shutdown | UNAVAILABLE | `SHUTDOWN` | |
 //! | out of time | DEADLINE_EXCEEDED | `DEADLINE` | |
 //!
@@ -30,8 +33,11 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::RequestBodyError;
 use crate::{
-    bridge::{BridgeError, Route, dynamic::TargetError, events::End},
-    qi::session::{CallError, SendError},
+    bridge::{BridgeError, Route, dynamic::TargetError, events::End, hosting::HostingError},
+    qi::{
+        host::RegisterError,
+        session::{CallError, ExportError, SendError},
+    },
     schema::FilesError,
     transcode::{RequestError, ResponseError},
 };
@@ -64,12 +70,15 @@ pub enum GatewayError {
     /// The subscription failed, for this stream and those that waited with it.
     #[error(transparent)]
     Subscription(#[from] Arc<BridgeError>),
+    /// A service is not hosted, or not any more.
+    #[error(transparent)]
+    Hosting(#[from] HostingError),
+    /// The requests of a client that streams them did not all arrive.
+    #[error("the request was not received: {}", .0.message())]
+    RequestStream(Status),
     /// A stream ended.
     #[error(transparent)]
     Ended(End),
-    /// A value nests deeper than messages may.
-    #[error("the value nests too deep for a message")]
-    TooDeep(#[source] prost::DecodeError),
     /// The static API that was compiled into the program does not decode.
     #[error("the static API cannot be given out")]
     Schema(#[source] FilesError),
@@ -161,8 +170,9 @@ impl GatewayError {
             Self::InvalidOption { field, .. } => Row::argument((*field).to_owned()),
             Self::Bridge(error) => bridge_row(error),
             Self::Subscription(error) => bridge_row(error),
+            Self::Hosting(error) => hosting_row(error),
+            Self::RequestStream(status) => request_stream_row(status.code()),
             Self::Ended(end) => end_row(*end),
-            Self::TooDeep(_) => Row::new(Code::ResourceExhausted, "LIMIT"),
             Self::Schema(_) | Self::SchemaText(_) => Row::new(Code::Internal, "SCHEMA"),
             Self::Deadline => Row::new(Code::DeadlineExceeded, "DEADLINE"),
         }
@@ -207,10 +217,21 @@ fn bridge_row(error: &BridgeError) -> Row {
             Row::new(Code::ResourceExhausted, "LIMIT")
         }
         BridgeError::Request(error) => Row::argument(error.field_path().to_string()),
+        BridgeError::Export(error) => export_row(*error),
         BridgeError::Target(error) => target_row(error),
         BridgeError::Unavailable => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
         BridgeError::Call(error) => call_row(error),
         BridgeError::Response(_) => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+    }
+}
+
+const fn export_row(error: ExportError) -> Row {
+    match error {
+        ExportError::TooMany { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
+        ExportError::Closed => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        ExportError::NotHosting | ExportError::Unknown => {
+            Row::new(Code::Internal, "OBJECT_NOT_PASSED_ON")
+        }
     }
 }
 
@@ -241,6 +262,36 @@ const fn send_row(error: &SendError) -> Row {
         SendError::TooManyCalls { .. }
         | SendError::QueueFull { .. }
         | SendError::TooLarge { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
+    }
+}
+
+fn hosting_row(error: &HostingError) -> Row {
+    match error {
+        HostingError::Declaration { field, .. }
+        | HostingError::NotSendable { field, .. }
+        | HostingError::Undecodable { field, .. } => Row::argument(field.clone()),
+        HostingError::Value(RequestError::TooLarge { .. })
+        | HostingError::TooManyServices { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
+        HostingError::Value(error) => Row::argument(error.field_path().to_string()),
+        HostingError::UnknownMember { field, .. } | HostingError::Request { field, .. } => {
+            Row::argument((*field).to_owned())
+        }
+        HostingError::NameTaken { .. } => Row::new(Code::AlreadyExists, "NAME_TAKEN"),
+        HostingError::Register(RegisterError::Over) | HostingError::Shutdown => {
+            Row::new(Code::Unavailable, "SHUTDOWN")
+        }
+        HostingError::Register(_) => Row::new(Code::Unknown, "ROBOT_ERROR"),
+        HostingError::Listen(_) => Row::new(Code::FailedPrecondition, "CANNOT_LISTEN"),
+    }
+}
+
+/// What tonic says of a stream of requests that it cannot read on: too large a message, one that
+/// does not decode, or a client that is gone.
+fn request_stream_row(code: Code) -> Row {
+    match code {
+        Code::OutOfRange | Code::ResourceExhausted => Row::new(Code::ResourceExhausted, "LIMIT"),
+        Code::Internal => Row::argument(String::new()),
+        _ => Row::new(Code::Cancelled, "REQUEST_LOST"),
     }
 }
 

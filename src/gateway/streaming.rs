@@ -1,4 +1,4 @@
-//! Generated methods with many answers: signals, and properties that are watched.
+//! Answers with many messages: the events of signals, and of properties that are watched.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +13,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::Response;
 use http_body::{Body as HttpBody, Frame};
 use prost::Message as _;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tonic::{Status, body::Body};
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     bridge::{
         Route,
-        events::{Delivery, OnDisconnect, Overflow, Pace, Policy, Subscription},
+        events::{Delivery, EventQueue, OnDisconnect, Overflow, Pace, Policy, Subscription},
     },
     proto::v1,
     schema::MethodKind,
@@ -66,16 +66,49 @@ pub(crate) async fn handle(incoming: Incoming) -> Result<Response<Body>, Gateway
             .await?;
         subscription
             .queue()
-            .release(current.into(), SystemTime::now());
+            .release(&current.into(), SystemTime::now());
     }
-    Ok(message::response(Body::new(EventBody {
+    let events = Generated {
         route,
         subscription,
+    };
+    Ok(events_response(events, deadline))
+}
+
+/// Where the events of an answer come from.
+pub(crate) trait Events: Send + Unpin + 'static {
+    /// Their queue. They are messages without the field `info`.
+    fn queue(&self) -> &EventQueue;
+
+    /// How an error is told that ends them.
+    fn status(&self, error: &GatewayError) -> Status;
+}
+
+/// The events of a generated method.
+struct Generated {
+    route: Route,
+    subscription: Subscription,
+}
+
+impl Events for Generated {
+    fn queue(&self) -> &EventQueue {
+        self.subscription.queue()
+    }
+
+    fn status(&self, error: &GatewayError) -> Status {
+        error.status(&self.route)
+    }
+}
+
+/// The answer of a stream that goes on until the deadline, if there is one.
+pub(crate) fn events_response(events: impl Events, deadline: Option<Instant>) -> Response<Body> {
+    message::response(Body::new(EventBody {
+        events,
         pace: Pace::default(),
         deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
         frames: VecDeque::new(),
         ended: false,
-    })))
+    }))
 }
 
 /// A request for a stream: every generated one has the options as its only field.
@@ -131,9 +164,8 @@ pub(crate) fn policy_of(options: v1::SubscribeOptions) -> Result<Policy, Gateway
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The answer of a stream: its events as they come, then a status.
-struct EventBody {
-    route: Route,
-    subscription: Subscription,
+struct EventBody<E> {
+    events: E,
     pace: Pace,
     deadline: Option<Pin<Box<Sleep>>>,
     /// What is left of the event that is being sent.
@@ -141,7 +173,7 @@ struct EventBody {
     ended: bool,
 }
 
-impl EventBody {
+impl<E: Events> EventBody<E> {
     /// An event with those that wait behind it, as one frame. A stream that is behind catches up
     /// with fewer frames, and h2 clients close connections that bring them many tiny ones.
     fn gather(&mut self, delivery: Delivery, cx: &mut Context<'_>) -> Bytes {
@@ -150,7 +182,7 @@ impl EventBody {
         while rest.is_none()
             && gathered.len() < GATHER_BYTES
             // The end of the queue is told again.
-            && let Poll::Ready(Ok(next)) = self.pace.poll_next(self.subscription.queue(), cx)
+            && let Poll::Ready(Ok(next)) = self.pace.poll_next(self.events.queue(), cx)
         {
             let (next, next_rest) = frames(next);
             gathered.extend_from_slice(&next);
@@ -167,7 +199,7 @@ impl EventBody {
     }
 }
 
-impl HttpBody for EventBody {
+impl<E: Events> HttpBody for EventBody<E> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -185,16 +217,16 @@ impl HttpBody for EventBody {
         if let Some(deadline) = &mut this.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
-            let status = GatewayError::Deadline.status(&this.route);
+            let status = this.events.status(&GatewayError::Deadline);
             return this.end(&status);
         }
-        match this.pace.poll_next(this.subscription.queue(), cx) {
+        match this.pace.poll_next(this.events.queue(), cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(delivery)) => {
                 Poll::Ready(Some(Ok(Frame::data(this.gather(delivery, cx)))))
             }
             Poll::Ready(Err(end)) => {
-                let status = GatewayError::Ended(end).status(&this.route);
+                let status = this.events.status(&GatewayError::Ended(end));
                 this.end(&status)
             }
         }
@@ -206,7 +238,7 @@ impl HttpBody for EventBody {
 }
 
 /// What the stream tells of an event.
-pub(crate) fn info(delivery: &Delivery) -> v1::EventInfo {
+fn info(delivery: &Delivery) -> v1::EventInfo {
     v1::EventInfo {
         sequence: delivery.sequence,
         dropped: delivery.dropped,

@@ -102,7 +102,7 @@ impl<'a> Claimer<'a, '_> {
 
     fn rpc(&mut self, member: &Member<'a>, wanted: String) -> String {
         let identity = [member.name(), member.signature().as_str()];
-        let rpc = names::candidates(&wanted, "X", &identity)
+        let rpc = names::candidates(&names::rpc(&wanted), "X", &identity)
             .find(|name| self.rpcs.claim(name))
             .unwrap_or_default();
         if rpc != wanted {

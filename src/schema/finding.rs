@@ -57,8 +57,8 @@ pub enum Problem {
         /// The limit, in bytes of the descriptor, roughly.
         limit: usize,
     },
-    /// The rpc has another name than usual, as that one is taken.
-    #[error("the name {wanted} is taken, the rpc is {rpc}")]
+    /// The rpc has another name than usual, as that one is taken, or breaks generated code.
+    #[error("the name {wanted} is not free, the rpc is {rpc}")]
     RpcRenamed {
         /// The usual name.
         wanted: String,

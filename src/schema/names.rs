@@ -1,6 +1,6 @@
 //! Names of qi as names of protobuf.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +17,29 @@ const REFUSED_FIELDS: [&str; 6] = [
     "mutable_unknown_fields",
     "self",
     "unknown_fields",
+];
+
+/// Names of rpcs, as [`Scope`] compares them, that break generated code: `None`, `True` and `False` cannot
+/// be attributes in Python, where grpcio puts the methods; the others are functions of every client
+/// that tonic generates.
+const REFUSED_RPCS: [&str; 11] = [
+    "none",
+    "true",
+    "false",
+    "new",
+    "connect",
+    "withinterceptor",
+    "withorigin",
+    "sendcompressed",
+    "acceptcompressed",
+    "maxdecodingmessagesize",
+    "maxencodingmessagesize",
+];
+
+/// Names of services that break generated code: grpcio makes a class of the name, tonic a trait, which
+/// hides what it uses itself by these names.
+const REFUSED_SERVICES: [&str; 9] = [
+    "Arc", "Body", "Clone", "Default", "False", "None", "Option", "Self", "True",
 ];
 
 /// Takes a name apart into lower-case words; `ALTextToSpeech` is al, text, to, speech. What is no
@@ -67,6 +90,25 @@ pub(super) fn upper_camel(name: &str) -> Option<String> {
 /// As [`upper_camel`], with a name from the hash where nothing is usable.
 pub(super) fn upper_camel_or_hash(name: &str) -> String {
     upper_camel(name).unwrap_or_else(|| format!("X{}", hash(&[name])))
+}
+
+/// The name of the gRPC service for a service.
+pub(super) fn service(name: &str) -> String {
+    let wanted = upper_camel_or_hash(name);
+    if REFUSED_SERVICES.contains(&wanted.as_str()) {
+        format!("{wanted}Service")
+    } else {
+        wanted
+    }
+}
+
+/// The name of an rpc, or one like it where generated code cannot have that.
+pub(super) fn rpc(wanted: &str) -> Cow<'_, str> {
+    if REFUSED_RPCS.contains(&Scope::key(wanted).as_str()) {
+        format!("{wanted}Method").into()
+    } else {
+        wanted.into()
+    }
 }
 
 /// Makes an identifier of a name: no digit in front, not longer than [`NAME_BYTES`].
@@ -230,6 +272,21 @@ mod tests {
         for (field, json) in [("foo_bar", "fooBar"), ("arg1", "arg1"), ("a_1", "a1")] {
             assert_eq!(json_name(field), json);
         }
+    }
+
+    #[test]
+    fn names_that_generated_code_cannot_have_are_changed() {
+        for (wanted, name) in [
+            ("Connect", "ConnectMethod"),
+            ("NEW", "NEWMethod"),
+            ("WithOrigin", "WithOriginMethod"),
+            ("None", "NoneMethod"),
+            ("Connected", "Connected"),
+        ] {
+            assert_eq!(rpc(wanted), name);
+        }
+        assert_eq!(service("default"), "DefaultService");
+        assert_eq!(service("Defaults"), "Defaults");
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl ServiceSchema {
     /// `package` see [`packages`](super::packages).
     #[must_use]
     pub fn new(service: &str, package: &str, object: &MetaObject, options: &SchemaOptions) -> Self {
-        let name = names::upper_camel_or_hash(service);
+        let name = names::service(service);
         let full_name = format!("{package}.{name}");
         let mut findings = Vec::new();
 

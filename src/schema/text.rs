@@ -38,7 +38,7 @@ struct Writer<'a> {
     comments: HashMap<&'a [i32], &'a str>,
     /// Every full name in the file, and the packages around it.
     symbols: BTreeSet<String>,
-    /// The scope of references: the package, or a message.
+    /// The scope of references: the package, the service, or a message.
     scope: String,
     /// What references to the static API begin with: nothing, or a dot where something in the
     /// file hides its first part.
@@ -111,10 +111,14 @@ impl<'a> Writer<'a> {
             let root = self.root;
             self.line(&format!("option ({root}qi.gateway.v1.service) = {option};"));
         }
+        // Some compilers find an rpc `FooRequest` where the message is meant, and give up.
+        let outer = self.scope.clone();
+        let _ = write!(self.scope, ".{}", service.name());
         for (at, method) in service.method.iter().enumerate() {
             self.line("");
             self.element(2, at, |writer| writer.method(method));
         }
+        self.scope = outer;
         self.indent -= 1;
         self.line("}");
     }
@@ -269,7 +273,7 @@ impl<'a> Writer<'a> {
             }
             // Beyond the package nothing is ours.
             match scope.rsplit_once('.') {
-                Some((outer, _)) if self.is_message(scope) => scope = outer,
+                Some((outer, _)) if is_element(scope) => scope = outer,
                 _ => return format!("{}{full_name}", self.root),
             }
         }
@@ -287,12 +291,6 @@ impl<'a> Writer<'a> {
         true
     }
 
-    /// Whether a scope is a message and not the package: names of messages begin with a capital.
-    fn is_message(&self, scope: &str) -> bool {
-        let name = scope.rsplit('.').next().unwrap_or_default();
-        name.starts_with(|c: char| c.is_ascii_uppercase())
-    }
-
     fn line(&mut self, line: &str) {
         if !line.is_empty() {
             for _ in 0..self.indent {
@@ -302,6 +300,12 @@ impl<'a> Writer<'a> {
         }
         self.text.push('\n');
     }
+}
+
+/// Whether a scope is a message or service and not the package: their names begin with a capital.
+fn is_element(scope: &str) -> bool {
+    let name = scope.rsplit('.').next().unwrap_or_default();
+    name.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
 fn is_map_entry(message: &DescriptorProto) -> bool {

@@ -71,6 +71,14 @@ pub enum RequestError {
         /// The id.
         id: String,
     },
+    /// The name of a service that nobody hosts here.
+    #[error("{path}: no client hosts a service {name:?}")]
+    UnknownService {
+        /// The field.
+        path: FieldPath,
+        /// The name.
+        name: String,
+    },
     /// The message is larger on the robot's side than a payload may be.
     #[error("{path}: the arguments are over the limit of {limit} bytes")]
     TooLarge {
@@ -234,6 +242,7 @@ impl Located for RequestError {
             | Self::Name { path, .. }
             | Self::NoEncoding { path }
             | Self::UnknownObject { path, .. }
+            | Self::UnknownService { path, .. }
             | Self::TooLarge { path, .. } => path,
         })
     }
@@ -257,6 +266,7 @@ impl RequestError {
             | Self::Name { path, .. }
             | Self::NoEncoding { path }
             | Self::UnknownObject { path, .. }
+            | Self::UnknownService { path, .. }
             | Self::TooLarge { path, .. } => path,
         }
     }

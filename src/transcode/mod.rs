@@ -27,7 +27,7 @@
 //! | `r` | `bytes` | |
 //! | `m` | `qi.gateway.v1.Value` | below |
 //! | `X` | `qi.gateway.v1.Value` | has no encoding: an error in both directions |
-//! | `o` | `qi.gateway.v1.ObjectRef` | an empty or missing id is the null object |
+//! | `o` | `qi.gateway.v1.ObjectRef` | an empty or missing id is the null object, unless a hosted service is named |
 //! | `[T]` `#T` | `repeated T` | `T` a wrapper message where protobuf cannot nest |
 //! | `{KV}` `~T` | `map<K,V>`, or repeated entry messages | to qi: sorted by key, the last of equal keys wins |
 //! | `(T...)` | message, one field a member | a missing member is its default |
@@ -76,7 +76,7 @@ mod response;
 mod wire;
 
 pub use error::{FieldPath, Given, RequestError, ResponseError, Taken};
-pub use object::{NoObjects, ObjectSink, ObjectSource, UnknownObject};
+pub use object::{NoObjects, ObjectName, ObjectSink, ObjectSource, UnknownObject};
 pub use request::{
     RequestContext, RequestPlan, value_to_declared, value_to_dynamic, value_to_typed,
     values_to_arguments,

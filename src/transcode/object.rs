@@ -5,22 +5,33 @@
 
 use crate::qi::{value::ObjectReference, wire::Writer};
 
-/// There is no object of that id.
+/// How a client names an object in a request: an `ObjectRef`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ObjectName<'a> {
+    /// No object.
+    Null,
+    /// The id that the client knows it by.
+    Id(&'a str),
+    /// The name of a service that a client hosts.
+    Service(&'a str),
+}
+
+/// There is no object of that name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("there is no such object")]
 pub struct UnknownObject;
 
 /// Gives the objects that clients name in requests.
 pub trait ObjectSource {
-    /// Writes the object of an id as it is encoded on the robot's connection (section 8).
+    /// Writes the object of a name as it is encoded on the robot's connection (section 8).
     ///
-    /// The empty id is the null object: an empty meta object, the service of the call and object
-    /// id 0. A source that cannot write it refuses it as any other id.
+    /// The null object is an empty meta object, the service of the call and object id 0. A source
+    /// that cannot write it refuses it as any other.
     ///
     /// # Errors
     ///
     /// [`UnknownObject`].
-    fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject>;
+    fn write(&mut self, name: ObjectName<'_>, out: &mut Writer) -> Result<(), UnknownObject>;
 }
 
 /// Takes the objects that the robot sends.
@@ -35,7 +46,7 @@ pub trait ObjectSink {
 pub struct NoObjects;
 
 impl ObjectSource for NoObjects {
-    fn write(&mut self, _: &str, _: &mut Writer) -> Result<(), UnknownObject> {
+    fn write(&mut self, _: ObjectName<'_>, _: &mut Writer) -> Result<(), UnknownObject> {
         Err(UnknownObject)
     }
 }

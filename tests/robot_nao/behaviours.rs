@@ -5,7 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::support::{forms::base64, nao::Nao};
+use qi_grpc_gateway::qi::wire::ObjectId;
+
+use crate::support::{
+    forms::base64,
+    nao::Nao,
+    relay::{registers, terminates},
+};
 
 /// The camera's pictures are lists with numbers and raw bytes in a dynamic; a service in plain
 /// Python sends the bytes as a text that is none.
@@ -180,4 +186,33 @@ async fn services_come_and_crash_while_the_robot_goes_on() {
     nao.gateway.wait_serving("qi.foo.v1.Foo").await;
     nao.gateway.wait_serving("qi.foo_multi.v1.FooMulti").await;
     nao.grpc.unary("qi.foo.v1.Foo/Bang", json!({})).await.ok();
+}
+
+/// An event of the memory is a signal of an object that is there for the stream alone; libqi itself
+/// says when it is gone.
+#[tokio::test]
+async fn the_subscriber_of_an_event_is_destroyed_with_the_stream() {
+    let (nao, relay) = Nao::start_relayed().await;
+    let through = json!({"method": "subscriber", "args": [{"stringValue": "FrontTactilTouched"}]});
+    let touched = json!({
+        "target": {"service": "ALMemory", "through": through}, "signal": "signal",
+    });
+    for round in 1..=2 {
+        let subscribe = "qi.gateway.v1.DynamicService/Subscribe";
+        let touches = nao.grpc.stream(subscribe, touched.clone()).await;
+        let registered = relay
+            .sent(|message| registers(message) && message.address.object != ObjectId::MAIN)
+            .pop()
+            .unwrap()
+            .address;
+        let touch = json!({"name": "FrontTactilTouched", "value": {"json": round}});
+        nao.memory("RaiseEvent", touch).await.ok();
+        let event = touches.message().await;
+        assert_eq!(event["args"][0]["intValue"], round.to_string(), "{event}");
+        assert!(relay.is_there(registered.service, registered.object).await);
+
+        touches.cancel().await;
+        relay.wait_sent(round, terminates).await;
+        assert!(!relay.is_there(registered.service, registered.object).await);
+    }
 }

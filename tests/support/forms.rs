@@ -1,7 +1,10 @@
 //! One value in its three forms: as libqi's client in Python takes and gives it, as proto3 JSON of a
 //! generated field, and as a decoded protobuf message.
 //!
-//! libqi's form is the common one: what both sides answer is compared in it.
+//! libqi's form is the common one: what both sides answer is compared in it. A number that JSON lacks
+//! stands there as `{"float": "NaN"}`, by its name in proto3 JSON. What stands for a dynamic argument
+//! may be `{"exact": VALUE, "plain": SEEN}`: the `qi.gateway.v1.Value` to send, and how libqi's client
+//! shows it.
 
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _,
@@ -41,16 +44,27 @@ pub(crate) fn members_to_proto(
     message: &MessageDescriptor,
     values: &[Value],
 ) -> Value {
-    let fields = (1..)
-        .zip(types.iter().zip(values))
-        .map(|(number, (ty, value))| {
-            let field = message.get_field(number).unwrap();
-            (
-                field.json_name().to_owned(),
-                field_to_proto(ty, &field, value),
-            )
-        });
-    Value::Object(fields.collect())
+    let mut fields = Map::new();
+    for (number, (ty, value)) in (1..).zip(types.iter().zip(values)) {
+        let field = message.get_field(number).unwrap();
+        insert_member(&mut fields, ty, &field, value);
+    }
+    Value::Object(fields)
+}
+
+/// Adds a field to a message; an absent optional is not there.
+fn insert_member(
+    fields: &mut Map<String, Value>,
+    ty: &Type,
+    field: &FieldDescriptor,
+    value: &Value,
+) {
+    let value = match ty {
+        Type::Optional(_) if value.is_null() => return,
+        Type::Optional(inner) => element_to_proto(inner, field, value),
+        _ => field_to_proto(ty, field, value),
+    };
+    fields.insert(field.json_name().to_owned(), value);
 }
 
 fn field_to_proto(ty: &Type, field: &FieldDescriptor, value: &Value) -> Value {
@@ -66,17 +80,17 @@ fn field_to_proto(ty: &Type, field: &FieldDescriptor, value: &Value) -> Value {
             let (key, held) = (&entry.0, &entry.1);
             let message = kind.as_message().unwrap();
             let fields = [message.get_field(1).unwrap(), message.get_field(2).unwrap()];
-            let entries = pairs(value).into_iter().map(|(k, v)| {
-                (
-                    field_to_proto(key, &fields[0], &k),
-                    element_to_proto(held, &fields[1], &v),
-                )
-            });
+            let entries = pairs(value).into_iter();
             if field.is_map() {
-                return Value::Object(entries.map(|(k, v)| (key_text(&k), v)).collect());
+                let entries = entries.map(|(k, v)| {
+                    let key = key_text(&field_to_proto(key, &fields[0], &k));
+                    (key, element_to_proto(held, &fields[1], &v))
+                });
+                return Value::Object(entries.collect());
             }
+            let types = [key.clone(), held.clone()];
             entries
-                .map(|(k, v)| json!({"key": k, "value": v}))
+                .map(|(k, v)| members_to_proto(&types, message, &[k, v]))
                 .collect()
         }
         Type::Tuple(tuple) => {
@@ -84,8 +98,12 @@ fn field_to_proto(ty: &Type, field: &FieldDescriptor, value: &Value) -> Value {
             let message = kind.as_message().unwrap();
             members_to_proto(&tuple.elements, message, value.as_array().unwrap())
         }
-        Type::Dynamic | Type::Unknown => json!({ "json": value }),
-        Type::Object => json!({"id": ""}),
+        Type::Dynamic | Type::Unknown => match value.get("exact") {
+            Some(exact) => exact.clone(),
+            None => json!({ "json": value }),
+        },
+        Type::Object => json!({"id": value["id"].as_str().unwrap_or_default()}),
+        Type::Float | Type::Double if value.is_object() => value["float"].clone(),
         Type::Raw => value["base64"].clone(),
         _ => value.clone(),
     }
@@ -96,10 +114,7 @@ fn element_to_proto(ty: &Type, field: &FieldDescriptor, value: &Value) -> Value 
     match wrapped(ty, field) {
         Some(inner) => {
             let mut message = Map::new();
-            message.insert(
-                inner.json_name().to_owned(),
-                field_to_proto(ty, &inner, value),
-            );
+            insert_member(&mut message, ty, &inner, value);
             Value::Object(message)
         }
         None => field_to_proto(ty, field, value),
@@ -115,12 +130,26 @@ fn wrapped(ty: &Type, field: &FieldDescriptor) -> Option<FieldDescriptor> {
 pub(crate) fn response_from_proto(ty: &Type, descriptor: MessageDescriptor, json: &Value) -> Value {
     let message = DynamicMessage::deserialize(descriptor, json)
         .unwrap_or_else(|error| panic!("{json}: {error}"));
+    response_from_message(ty, &message)
+}
+
+/// The same of a decoded response.
+pub(crate) fn response_from_message(ty: &Type, message: &DynamicMessage) -> Value {
     if *ty == Type::Void {
         assert_eq!(message.descriptor().fields().len(), 0);
         return Value::Null;
     }
-    let field = message.descriptor().get_field(1).unwrap();
-    field_from_proto(ty, &message.get_field(&field))
+    member_from_proto(ty, message, 1)
+}
+
+/// The field of a message with that number.
+fn member_from_proto(ty: &Type, message: &DynamicMessage, number: u32) -> Value {
+    let field = message.descriptor().get_field(number).unwrap();
+    match ty {
+        Type::Optional(_) if !message.has_field(&field) => Value::Null,
+        Type::Optional(inner) => element_from_proto(inner, &message.get_field(&field)),
+        _ => field_from_proto(ty, &message.get_field(&field)),
+    }
 }
 
 fn field_from_proto(ty: &Type, value: &Field) -> Value {
@@ -142,9 +171,8 @@ fn field_from_proto(ty: &Type, value: &Field) -> Value {
                     .iter()
                     .map(|entry| {
                         let entry = entry.as_message().unwrap();
-                        let key = field_from_proto(key, &entry.get_field_by_number(1).unwrap());
-                        let value = entry.get_field_by_number(2).unwrap();
-                        (key, element_from_proto(held, &value))
+                        let key = member_from_proto(key, entry, 1);
+                        (key, member_from_proto(held, entry, 2))
                     })
                     .collect(),
                 other => panic!("{other:?}"),
@@ -155,9 +183,7 @@ fn field_from_proto(ty: &Type, value: &Field) -> Value {
             let message = value.as_message().unwrap();
             let numbered = (1..).zip(&tuple.elements);
             numbered
-                .map(|(number, ty)| {
-                    field_from_proto(ty, &message.get_field_by_number(number).unwrap())
-                })
+                .map(|(number, ty)| member_from_proto(ty, message, number))
                 .collect()
         }
         Type::Dynamic => dynamic(value.as_message().unwrap()),
@@ -169,8 +195,7 @@ fn field_from_proto(ty: &Type, value: &Field) -> Value {
 fn element_from_proto(ty: &Type, value: &Field) -> Value {
     match ty {
         Type::List(_) | Type::Map(_) | Type::Optional(_) => {
-            let wrapper = value.as_message().unwrap();
-            field_from_proto(ty, &wrapper.get_field_by_number(1).unwrap())
+            member_from_proto(ty, value.as_message().unwrap(), 1)
         }
         _ => field_from_proto(ty, value),
     }
@@ -234,12 +259,22 @@ fn scalar(value: &Field) -> Value {
         Field::I64(value) => json!(value),
         Field::U32(value) => json!(value),
         Field::U64(value) => json!(value),
-        Field::F32(value) => json!(f64::from(*value)),
-        Field::F64(value) => json!(value),
+        Field::F32(value) => float(f64::from(*value)),
+        Field::F64(value) => float(*value),
         Field::String(value) if value.contains(char::REPLACEMENT_CHARACTER) => json!(NOT_UTF8),
         Field::String(value) => json!(value),
         Field::Bytes(value) => json!({"base64": base64(value)}),
         other => panic!("{other:?}"),
+    }
+}
+
+/// A number, which JSON may lack.
+pub(crate) fn float(value: f64) -> Value {
+    match value {
+        _ if value.is_finite() => json!(value),
+        f64::INFINITY => json!({"float": "Infinity"}),
+        f64::NEG_INFINITY => json!({"float": "-Infinity"}),
+        _ => json!({"float": "NaN"}),
     }
 }
 
@@ -276,6 +311,7 @@ pub(crate) fn libqi_form(ty: &Type, value: &Value) -> Value {
                 .map(|(ty, name)| libqi_form(ty, &fields[name]))
                 .collect()
         }
+        (Type::Optional(inner), _) if !value.is_null() => libqi_form(inner, value),
         (Type::Object, Value::Object(_)) => json!({"object": true}),
         (Type::String, Value::String(text))
             if PYTHON_BYTES.iter().any(|it| text.starts_with(it)) =>
@@ -290,7 +326,12 @@ pub(crate) fn libqi_form(ty: &Type, value: &Value) -> Value {
 fn libqi_dynamic(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(libqi_dynamic).collect(),
-        Value::Object(fields) if fields.len() == 1 && fields.contains_key("base64") => {
+        Value::Object(fields)
+            if fields.len() == 1
+                && ["base64", "float"]
+                    .iter()
+                    .any(|it| fields.contains_key(*it)) =>
+        {
             value.clone()
         }
         Value::Object(fields) if fields.len() == 1 && fields.contains_key("object") => {
@@ -318,7 +359,8 @@ fn pairs(value: &Value) -> Vec<(Value, Value)> {
     }
 }
 
-fn map(mut entries: Vec<(Value, Value)>) -> Value {
+/// A map in libqi's form, its entries in one order.
+pub(crate) fn map(mut entries: Vec<(Value, Value)>) -> Value {
     entries.sort_by_cached_key(|(key, _)| key.to_string());
     json!({"map": entries.into_iter().map(|(k, v)| json!([k, v])).collect::<Vec<_>>()})
 }

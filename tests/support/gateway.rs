@@ -88,6 +88,11 @@ impl Gateway {
     /// Asks the gateway to shut down, with SIGTERM, and waits for its end.
     pub(crate) async fn shut_down(self) -> Finished {
         self.process.terminate();
+        self.end().await
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(self) -> Finished {
         self.process.finish(PATIENCE).await
     }
 

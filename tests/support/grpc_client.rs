@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    PATIENCE,
     json_peer::{Answers, JsonPeer},
+    process::Process,
     tools::{node_command, python_command},
 };
 
@@ -94,6 +96,31 @@ impl GrpcClient {
             client: self,
             answers,
         }
+    }
+
+    /// Starts a call that streams both ways with its first message.
+    pub(crate) fn talk(&self, method: &str, first: Value) -> GrpcTalk<'_> {
+        self.talk_with(method, first, json!({}))
+    }
+
+    /// The same with metadata.
+    pub(crate) fn talk_with(&self, method: &str, first: Value, metadata: Value) -> GrpcTalk<'_> {
+        let mut command = command("talk", method, &Value::Null, &metadata, None);
+        command["requests"] = json!([first]);
+        GrpcTalk {
+            client: self,
+            answers: self.peer.send(command),
+        }
+    }
+
+    /// The process itself.
+    pub(crate) fn process(&self) -> &Process {
+        self.peer.process()
+    }
+
+    /// Ends the client with SIGKILL, as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.peer.kill();
     }
 
     /// The services that reflection lists.
@@ -206,6 +233,74 @@ impl GrpcStream<'_> {
     pub(crate) async fn cancel(self) {
         self.client.cancel(&self.answers).await;
         while self.answers.next().await.get("code").is_none() {}
+    }
+}
+
+/// A call that streams both ways.
+pub(crate) struct GrpcTalk<'a> {
+    client: &'a GrpcClient,
+    answers: Answers<'a>,
+}
+
+impl GrpcTalk<'_> {
+    /// Sends one more message.
+    pub(crate) async fn say(&self, request: Value) {
+        let command = json!({"op": "say", "call": self.answers.id(), "request": request});
+        self.client.peer.request(command).await;
+    }
+
+    /// Says that there are no more messages.
+    pub(crate) async fn hush(&self) {
+        let command = json!({"op": "hush", "call": self.answers.id()});
+        self.client.peer.request(command).await;
+    }
+
+    /// The next message of the server.
+    ///
+    /// # Panics
+    /// When the stream ends instead.
+    pub(crate) async fn message(&self) -> Value {
+        let Some(message) = self.message_within(PATIENCE).await else {
+            panic!("no message within {PATIENCE:?}");
+        };
+        message
+    }
+
+    /// The next message of the server if one comes in that time.
+    ///
+    /// # Panics
+    /// When the stream ends instead.
+    pub(crate) async fn message_within(&self, timeout: Duration) -> Option<Value> {
+        let mut answer = self.answer_within(timeout).await?;
+        assert!(answer.get("response").is_some(), "{answer}");
+        Some(answer["response"].take())
+    }
+
+    /// How the stream ended.
+    ///
+    /// # Panics
+    /// When another message comes.
+    pub(crate) async fn end(&self) -> Reply {
+        let Some(answer) = self.answer_within(PATIENCE).await else {
+            panic!("no end within {PATIENCE:?}");
+        };
+        self.client.reply(answer)
+    }
+
+    /// Cancels the call and waits for its end.
+    pub(crate) async fn cancel(self) {
+        self.client.cancel(&self.answers).await;
+        while self.answers.next().await.get("code").is_none() {}
+    }
+
+    /// What comes next after the headers.
+    async fn answer_within(&self, timeout: Duration) -> Option<Value> {
+        loop {
+            let answer = self.answers.next_within(timeout).await?;
+            if answer.get("headers").is_none() {
+                return Some(answer);
+            }
+        }
     }
 }
 

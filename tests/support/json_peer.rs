@@ -74,6 +74,11 @@ impl JsonPeer {
         self.send(command).next().await
     }
 
+    /// Ends the child with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// The process itself.
     pub(crate) fn process(&self) -> &Process {
         &self.process

@@ -6,11 +6,16 @@
 //! | `process` | a child process that is ended and reaped with its guard |
 //! | `json_peer` | a child that takes JSON commands and answers them in any order |
 //! | `tools` | grpcurl and buf |
+//! | `example` | the programs of `examples` |
 //! | `libqi` | a robot, extra services and a client on the real libqi |
 //! | `grpc_client` | gRPC clients in Python and Node that know the schema only through reflection |
 //! | `gateway` | the gateway's binary |
+//! | `hosting` | services that a gRPC client hosts, message by message |
 //! | `setting` | a libqi robot, the gateway in front of it, and a client of each |
 //! | `reflection` | all that a server's reflection tells |
+//! | `relay` | between the gateway and a robot: counts what passes, unchanged |
+//! | `ticks` | streams of numbers, read by a client in Rust |
+//! | `usage` | what a process uses of the machine |
 //! | `nao` | the services of a real NAO, the gateway in front of them, and a client of each |
 //! | `forms` | a value as libqi's client gives it and as protobuf has it |
 #![allow(
@@ -24,25 +29,31 @@
     reason = "a failure here is the failure of a test"
 )]
 
+mod example;
 pub(crate) mod forms;
 mod gateway;
 mod grpc_client;
+pub(crate) mod hosting;
 mod json_peer;
 mod libqi;
 pub(crate) mod nao;
 mod peers;
 mod process;
 pub(crate) mod reflection;
+pub(crate) mod relay;
 mod setting;
+pub(crate) mod ticks;
 mod tools;
+pub(crate) mod usage;
 
 use std::time::Duration;
 
 pub(crate) use self::{
+    example::example_command,
     gateway::Gateway,
-    grpc_client::{GrpcClient, GrpcStream, Reply},
+    grpc_client::{GrpcClient, GrpcStream, GrpcTalk, Reply},
     json_peer::{Answers, JsonPeer},
-    libqi::{LibqiClient, LibqiRobot, LibqiService},
+    libqi::{Burst, LibqiClient, LibqiRobot, LibqiService, PendingCall},
     peers::Peers,
     process::{Finished, Process},
     setting::Setting,

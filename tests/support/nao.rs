@@ -3,9 +3,10 @@
 
 use std::{path::PathBuf, process::Command};
 
+use qi_grpc_gateway::schema::snapshot::{Snapshot, SnapshotLimits};
 use serde_json::Value;
 
-use super::{Gateway, GrpcClient, LibqiClient, PATIENCE, Peers, Process, Reply};
+use super::{Gateway, GrpcClient, LibqiClient, PATIENCE, Peers, Process, Reply, relay::Relay};
 
 /// The robot, the gateway in front of it, and a client of each.
 pub(crate) struct Nao {
@@ -27,9 +28,20 @@ impl Nao {
 
     /// The same with more arguments for the robot.
     pub(crate) async fn start_with(args: &[&str]) -> Self {
-        let listen = ["--listen", "tcp://127.0.0.1:0"];
-        let (robot, url) = program("robot.py", &[&listen, args].concat()).await;
+        let (robot, url) = robot(args).await;
         let gateway = Gateway::serve(&url).await;
+        Self::of(robot, url, gateway).await
+    }
+
+    /// The same with what passes between robot and gateway in sight.
+    pub(crate) async fn start_relayed() -> (Self, Relay) {
+        let (robot, url) = robot(&[]).await;
+        let relay = Relay::start(&url).await;
+        let gateway = Gateway::serve(relay.url()).await;
+        (Self::of(robot, url, gateway).await, relay)
+    }
+
+    async fn of(robot: Process, url: String, gateway: Gateway) -> Self {
         gateway.wait_serving("").await;
         Self {
             grpc: GrpcClient::python(gateway.address()).await,
@@ -58,6 +70,22 @@ pub(crate) fn robots_dir() -> PathBuf {
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/robots"),
         PathBuf::from,
     )
+}
+
+/// What its services say about themselves.
+pub(crate) fn snapshot() -> Snapshot {
+    let text = std::fs::read(data()).expect("QI_ROBOTS_DIR");
+    Snapshot::parse(&text, &SnapshotLimits::default()).unwrap()
+}
+
+/// The file that says so.
+pub(crate) fn data() -> PathBuf {
+    robots_dir().join("nao-v6.json")
+}
+
+async fn robot(args: &[&str]) -> (Process, String) {
+    let listen = ["--listen", "tcp://127.0.0.1:0"];
+    program("robot.py", &[&listen, args].concat()).await
 }
 
 /// A program of the robot that has said that it is ready, and the URL that it said.

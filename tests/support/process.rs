@@ -128,8 +128,15 @@ impl Process {
 
     /// Asks the process to end, with SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends the process a signal, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
-        let done = Command::new("kill").args(["-TERM", &id]).status();
+        let done = Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
         assert!(
             done.is_ok_and(|status| status.success()),
             "{}: cannot signal {id}",

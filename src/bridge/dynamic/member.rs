@@ -1,14 +1,12 @@
 //! Members of one object by name, and calls with `Value`s.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{TargetError, overload};
 use crate::{
-    bridge::{
-        BridgeError,
-        objects::{NullObjects, ObjectTable},
-        service::ValueFormat,
-    },
+    bridge::{BridgeError, arguments::Arguments, objects::ObjectTable, service::ValueFormat},
     qi::{
         session::RemoteObject,
         value::{MetaMethod, MetaObject, MetaProperty, Signature, Type},
@@ -66,7 +64,7 @@ impl<'a> View<'a> {
         name: &str,
         values: &[Vec<u8>],
         encoder: &ArgumentEncoder<'_>,
-    ) -> Result<(&'a MetaMethod, Bytes), BridgeError> {
+    ) -> Result<(&'a MetaMethod, Arguments), BridgeError> {
         let shown = self.meta.methods.values();
         let shown = shown.filter(|it| self.shows(it.uid, MemberKind::Method, &it.name));
         let named = overload::candidates(shown, name);
@@ -104,6 +102,7 @@ fn full_name(method: &MetaMethod) -> String {
 #[derive(Debug)]
 pub(super) struct ArgumentEncoder<'a> {
     pub(super) object: &'a RemoteObject,
+    pub(super) objects: &'a Arc<ObjectTable>,
     pub(super) limits: Limits,
 }
 
@@ -111,30 +110,24 @@ impl ArgumentEncoder<'_> {
     fn run(
         &self,
         write: impl FnOnce(&mut RequestContext<'_>, &mut Writer) -> Result<(), RequestError>,
-    ) -> Result<Bytes, RequestError> {
-        let mut objects = NullObjects::new(self.object);
-        let mut context = RequestContext {
-            objects: &mut objects,
-            limits: self.limits,
-        };
-        let mut out = Writer::new();
-        write(&mut context, &mut out)?;
-        Ok(out.finish())
+    ) -> Result<Arguments, BridgeError> {
+        Arguments::write(self.object, self.objects, (self.limits, 0), write)
     }
 
-    fn arguments(&self, method: &MetaMethod, values: &[Vec<u8>]) -> Result<Bytes, RequestError> {
+    fn arguments(&self, method: &MetaMethod, values: &[Vec<u8>]) -> Result<Arguments, BridgeError> {
         let parameters = method.parameters_signature.ty();
         self.run(|context, out| values_to_arguments(values, parameters, context, out))
     }
 
     /// The types that the values have by themselves.
-    fn types(&self, values: &[Vec<u8>]) -> Result<Vec<Type>, RequestError> {
+    fn types(&self, values: &[Vec<u8>]) -> Result<Vec<Type>, BridgeError> {
         let typed = values.iter().enumerate().map(|(index, value)| {
-            let dynamic = self
-                .run(|context, out| value_to_dynamic(value, context, out))
-                .map_err(|error| error.inside(&format!("args[{index}]")))?;
+            let dynamic = self.run(|context, out| {
+                let written = value_to_dynamic(value, context, out);
+                written.map_err(|error| error.inside(&format!("args[{index}]")))
+            })?;
             // It was written a moment ago: what cannot be read is of a type that is not known.
-            let signature = Reader::new(&dynamic).sized("a signature").ok();
+            let signature = Reader::new(dynamic.payload()).sized("a signature").ok();
             let signature = signature.and_then(|it| Signature::parse_bytes(it, &self.limits).ok());
             Ok(signature.map_or(Type::Dynamic, Signature::into_type))
         });
@@ -145,9 +138,11 @@ impl ArgumentEncoder<'_> {
         &self,
         property: &MetaProperty,
         value: &[u8],
-    ) -> Result<Bytes, RequestError> {
-        self.run(|context, out| value_to_declared(value, &property.signature, context, out))
-            .map_err(|error| error.inside("value"))
+    ) -> Result<Arguments, BridgeError> {
+        self.run(|context, out| {
+            let written = value_to_declared(value, &property.signature, context, out);
+            written.map_err(|error| error.inside("value"))
+        })
     }
 }
 
@@ -207,6 +202,13 @@ impl AnswerDecoder<'_> {
         Ok(out)
     }
 
+    /// The value of a property, as the field 1 of a message.
+    pub(super) fn value(&self, payload: &Bytes, out: &mut Vec<u8>) -> Result<(), BridgeError> {
+        let value = self.dynamic(payload)?;
+        prost::encoding::bytes::encode(EVENT_FIELD, &value, out);
+        Ok(())
+    }
+
     /// The arguments of an event, as the field 1 of a message.
     pub(super) fn event(
         &self,
@@ -231,4 +233,4 @@ impl AnswerDecoder<'_> {
 
 /// The number of the field `args` of a `SubscribeResponse`, and of `value` of a
 /// `WatchPropertyResponse`.
-pub(super) const EVENT_FIELD: u32 = 1;
+const EVENT_FIELD: u32 = 1;

@@ -179,9 +179,13 @@ impl Dynamic {
         let encoder = self.settings.encoder(object);
         let view = self.settings.view(&reached.name, object.meta());
         let (method, arguments) = view.method(method, args, &encoder)?;
-        let reply = object.call(method.uid, arguments).await?;
+        let returned = &method.return_signature;
+        let call = arguments.call(object, method.uid);
+        let objects = &self.settings.objects;
+        let connection = object.connection();
+        let reply = objects.returning(call, connection, Some(returned)).await?;
         let decoder = self.settings.decoder(object, format);
-        decoder.result(&reply.payload, reply.flags, &method.return_signature)
+        decoder.result(&reply.payload, reply.flags, returned)
     }
 
     /// Reads a property by name; gives the content of its `qi.gateway.v1.Value`.
@@ -229,7 +233,7 @@ impl Dynamic {
         let view = self.settings.view(&reached.name, object.meta());
         let property = view.property(property)?;
         let value = self.settings.encoder(object).property(property, value)?;
-        object.set_property(property.uid, &value).await?;
+        value.set_property(object, property.uid).await?;
         Ok(())
     }
 
@@ -366,9 +370,10 @@ impl Settings {
         }
     }
 
-    const fn encoder<'a>(&self, object: &'a RemoteObject) -> ArgumentEncoder<'a> {
+    const fn encoder<'a>(&'a self, object: &'a RemoteObject) -> ArgumentEncoder<'a> {
         ArgumentEncoder {
             object,
+            objects: &self.objects,
             limits: self.limits,
         }
     }
@@ -393,7 +398,7 @@ impl Settings {
         let view = self.view(name, callee.meta());
         let found = view.method(&through.method, &through.args, &encoder);
         let (method, arguments) = found.map_err(BridgeError::in_through)?;
-        let call = callee.call(method.uid, arguments);
+        let call = arguments.call(callee, method.uid);
         let returned = &method.return_signature;
         Borrowed::from_call(call, callee.connection(), returned, &through.method).await
     }

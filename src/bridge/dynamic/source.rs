@@ -6,24 +6,18 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{
-    Settings, Through,
-    member::{EVENT_FIELD, View},
-};
+use super::{Settings, Through, member::View};
 use crate::{
     bridge::{
         BridgeError,
         events::{
             EventQueue, Subscription,
-            source::{Opened, Opening, Source},
+            source::{Content, Opened, Opening, Source},
         },
         objects::ObjectUse,
         service::{Link, ValueFormat},
     },
-    qi::{
-        value::Type,
-        wire::{ActionId, Flags},
-    },
+    qi::{value::Type, wire::ActionId},
 };
 
 /// A stream of the events of a signal, or of the values of a property.
@@ -128,10 +122,9 @@ impl MemberSource {
         let reply = object.property(property).await?;
         let decoder = self.settings.decoder(object, format);
         let mut message = Vec::new();
-        let value = decoder.dynamic(&reply.payload)?;
-        prost::encoding::bytes::encode(EVENT_FIELD, &value, &mut message);
+        decoder.value(&reply.payload, &mut message)?;
         let now = SystemTime::now();
-        subscription.queue().release(message.into(), now);
+        subscription.queue().release(&message.into(), now);
         Ok(())
     }
 }
@@ -161,15 +154,14 @@ impl Source for MemberSource {
         &self,
         opened: &Opened,
         payload: &Bytes,
-        flags: Flags,
+        content: Content,
         format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
-        self.settings.decoder(opened.link.object(), format).event(
-            payload,
-            flags,
-            &opened.arguments,
-            out,
-        )
+        let decoder = self.settings.decoder(opened.link.object(), format);
+        match content {
+            Content::Event(flags) => decoder.event(payload, flags, &opened.arguments, out),
+            Content::Value => decoder.value(payload, out),
+        }
     }
 }

@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 
 use super::{
     End, EventQueue, HubKey, Hubs, Policy,
-    source::{Opened, Source},
+    source::{Content, Opened, Source},
 };
 use crate::{
     bridge::{
@@ -153,9 +153,64 @@ impl Hub {
         let object = opened.link.object();
         let registration = object.subscribe(opened.signal, sink).await?;
         self.registration.send_replace(Registration::Registered);
+        self.refresh(&opened).await;
         object.connection().closed().await;
         drop(registration);
         Ok(())
+    }
+
+    /// Asks for the value of a property, for all streams that watch it and outlived a disconnect. Its
+    /// changes are registered for already, so that none is missed.
+    async fn refresh(&self, opened: &Opened) {
+        let object = opened.link.object();
+        let mut reported = false;
+        while self.queues().iter().any(|queue| queue.awaits_value()) {
+            let error = match object.property(opened.signal).await {
+                Ok(reply) => {
+                    let mut queues = Vec::clone(&self.queues());
+                    queues.retain(|queue| queue.awaits_value());
+                    let came = (&reply.payload, Content::Value);
+                    return self.deliver(opened, came, &queues, EventQueue::refresh);
+                }
+                // The registration is about to begin anew.
+                Err(CallError::Lost(_) | CallError::NotSent(SendError::Closed(_))) => return,
+                Err(error) => error,
+            };
+            if !std::mem::replace(&mut reported, true) {
+                warn!(
+                    object = self.source.object(),
+                    property = self.source.member(),
+                    %error,
+                    "a watched property cannot be read, trying on"
+                );
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Transcodes what came once for every format, and hands it to the streams.
+    fn deliver(
+        &self,
+        opened: &Opened,
+        (payload, content): (&Bytes, Content),
+        queues: &[Arc<EventQueue>],
+        hand: Hand,
+    ) {
+        let received_at = SystemTime::now();
+        for format in ValueFormat::ALL {
+            let wanting = |queue: &&Arc<EventQueue>| queue.policy().format == format;
+            let mut wanting = queues.iter().filter(wanting).peekable();
+            if wanting.peek().is_none() {
+                continue;
+            }
+            let body = self.transcode(opened, payload, content, format);
+            for queue in wanting {
+                match &body {
+                    Some(body) => hand(queue, body, received_at),
+                    None => queue.skip(),
+                }
+            }
+        }
     }
 
     /// Tells streams, and those that wait to become one, that no events come until the next registration.
@@ -175,13 +230,13 @@ impl Hub {
         &self,
         opened: &Opened,
         payload: &Bytes,
-        flags: Flags,
+        content: Content,
         format: ValueFormat,
     ) -> Option<Bytes> {
         let mut body = Vec::with_capacity(payload.len());
         let decoded = self
             .source
-            .decode(opened, payload, flags, format, &mut body);
+            .decode(opened, payload, content, format, &mut body);
         match decoded {
             Ok(()) => Some(body.into()),
             Err(error) => {
@@ -208,24 +263,15 @@ struct Feed {
 
 impl EventSink for Feed {
     fn event(&self, payload: &Bytes, flags: Flags) {
-        let received_at = SystemTime::now();
+        let came = (payload, Content::Event(flags));
         let queues = self.hub.queues();
-        for format in ValueFormat::ALL {
-            let wanting = |queue: &&Arc<EventQueue>| queue.policy().format == format;
-            let mut wanting = queues.iter().filter(wanting).peekable();
-            if wanting.peek().is_none() {
-                continue;
-            }
-            let body = self.hub.transcode(&self.opened, payload, flags, format);
-            for queue in wanting {
-                match &body {
-                    Some(body) => queue.push(body, received_at),
-                    None => queue.skip(),
-                }
-            }
-        }
+        self.hub
+            .deliver(&self.opened, came, &queues, EventQueue::push);
     }
 }
+
+/// How a message gets into a queue.
+type Hand = fn(&EventQueue, &Bytes, SystemTime);
 
 /// Keeps a hub registered at the robot, over disconnects, until it is aborted. Aborting drops the
 /// registration, which unregisters.
@@ -285,7 +331,8 @@ async fn keep_registered(hub: Arc<Hub>) {
     }
 }
 
-/// How long a registration waits that found the connection's limits reached.
+/// How long a registration waits that found the connection's limits reached, and the reading of a
+/// property that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Subscription {

@@ -129,6 +129,8 @@ pub struct Delivery {
 #[derive(Debug)]
 pub struct EventQueue {
     policy: Policy,
+    /// Whether the events are the values of a property, of which the reader is owed the current one.
+    watch: bool,
     state: Mutex<State>,
 }
 
@@ -163,7 +165,7 @@ impl EventQueue {
         Self::with_state(policy, false)
     }
 
-    /// An empty queue that delivers nothing before [`Self::release`].
+    /// An empty queue for the values of a property. It delivers nothing before [`Self::release`].
     #[must_use]
     pub const fn held(policy: Policy) -> Self {
         Self::with_state(policy, true)
@@ -172,11 +174,11 @@ impl EventQueue {
     const fn with_state(policy: Policy, held: bool) -> Self {
         Self {
             policy,
+            watch: held,
             state: Mutex::new(State {
                 events: VecDeque::new(),
                 bytes: 0,
-                // The current value, which a held queue begins with, is its first event.
-                arrived: held as u64,
+                arrived: 0,
                 delivered: 0,
                 gap: false,
                 held,
@@ -194,7 +196,10 @@ impl EventQueue {
 
     /// An event arrived.
     pub fn push(&self, body: &Bytes, received_at: SystemTime) {
-        let mut state = self.state.lock();
+        self.push_into(self.state.lock(), body, received_at);
+    }
+
+    fn push_into(&self, mut state: MutexGuard<'_, State>, body: &Bytes, received_at: SystemTime) {
         if state.end.is_some() {
             return;
         }
@@ -238,18 +243,36 @@ impl EventQueue {
         }
     }
 
-    /// Lets a held queue go on, with the value that comes before all events.
-    pub fn release(&self, current: Bytes, received_at: SystemTime) {
+    /// Lets a held queue go on, with the value that was asked for once events came. If one of them came
+    /// before the answer, it tells of a change that is as new or newer, and the answer is not needed:
+    /// put before it, it could be the later value.
+    pub fn release(&self, current: &Bytes, received_at: SystemTime) {
         let mut state = self.state.lock();
         state.held = false;
-        state.bytes += current.len();
-        state.events.push_front(Queued {
-            body: current,
-            sequence: 1,
-            received_at,
-            gap: false,
-        });
-        wake(state);
+        if state.events.is_empty() {
+            self.push_into(state, current, received_at);
+        } else {
+            wake(state);
+        }
+    }
+
+    /// Whether the reader watches a property and was told nothing since the robot went away.
+    #[must_use]
+    pub fn awaits_value(&self) -> bool {
+        self.awaits(&self.state.lock())
+    }
+
+    const fn awaits(&self, state: &State) -> bool {
+        self.watch && state.gap && state.end.is_none()
+    }
+
+    /// The value that was asked for after a disconnect. As with [`Self::release`], an event that came
+    /// before the answer is preferred to it.
+    pub fn refresh(&self, current: &Bytes, received_at: SystemTime) {
+        let state = self.state.lock();
+        if self.awaits(&state) {
+            self.push_into(state, current, received_at);
+        }
     }
 
     /// The robot went away.
@@ -365,126 +388,4 @@ impl Pace {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use super::*;
-
-    fn policy(size: usize, overflow: Overflow) -> Policy {
-        Policy {
-            queue_size: NonZeroUsize::new(size).unwrap(),
-            overflow,
-            ..Policy::default()
-        }
-    }
-
-    fn push(queue: &EventQueue, n: u8) {
-        queue.push(&Bytes::copy_from_slice(&[n]), SystemTime::UNIX_EPOCH);
-    }
-
-    /// Value, sequence, dropped, gap.
-    type Got = (u8, u64, u64, bool);
-
-    /// All that waits, and how it ended.
-    fn drain(queue: &EventQueue) -> (Vec<Got>, Option<End>) {
-        let cx = Context::from_waker(Waker::noop());
-        let mut got = Vec::new();
-        loop {
-            match queue.poll_next(&cx) {
-                Poll::Ready(Ok(d)) => got.push((d.body[0], d.sequence, d.dropped, d.gap)),
-                Poll::Ready(Err(end)) => return (got, Some(end)),
-                Poll::Pending => return (got, None),
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_full_queue_loses_is_counted() {
-        let queue = EventQueue::new(policy(2, Overflow::DropOldest));
-        (1..=5).for_each(|n| push(&queue, n));
-        assert_eq!(
-            drain(&queue).0,
-            [(4, 4, 3, false), (5, 5, 0, false)],
-            "the newest are kept"
-        );
-
-        let queue = EventQueue::new(policy(2, Overflow::DropNewest));
-        (1..=5).for_each(|n| push(&queue, n));
-        assert_eq!(drain(&queue).0, [(1, 1, 0, false), (2, 2, 0, false)]);
-        push(&queue, 6);
-        assert_eq!(drain(&queue).0, [(6, 6, 3, false)]);
-
-        let queue = EventQueue::new(policy(2, Overflow::Fail));
-        (1..=3).for_each(|n| push(&queue, n));
-        assert_eq!(
-            drain(&queue),
-            (
-                vec![(1, 1, 0, false), (2, 2, 0, false)],
-                Some(End::Overflow)
-            )
-        );
-    }
-
-    #[test]
-    fn a_gap_is_told_once_even_if_its_event_is_dropped() {
-        let queue = EventQueue::new(policy(2, Overflow::DropOldest));
-        push(&queue, 1);
-        queue.disconnect();
-        (2..=4).for_each(|n| push(&queue, n));
-        assert_eq!(drain(&queue).0, [(3, 3, 2, true), (4, 4, 0, false)]);
-    }
-
-    #[test]
-    fn a_reader_may_choose_to_end_at_a_disconnect() {
-        let queue = EventQueue::new(Policy {
-            on_disconnect: OnDisconnect::Fail,
-            ..Policy::default()
-        });
-        push(&queue, 1);
-        queue.disconnect();
-        push(&queue, 2);
-        assert_eq!(
-            drain(&queue),
-            (vec![(1, 1, 0, false)], Some(End::Disconnected))
-        );
-    }
-
-    #[test]
-    fn a_held_queue_begins_with_the_current_value() {
-        let queue = EventQueue::held(Policy::default());
-        push(&queue, 7);
-        assert_eq!(drain(&queue).0, []);
-        queue.release(Bytes::from_static(&[6]), SystemTime::UNIX_EPOCH);
-        assert_eq!(drain(&queue).0, [(6, 1, 0, false), (7, 2, 0, false)]);
-    }
-
-    #[test]
-    fn bytes_that_wait_are_bounded() {
-        let queue = EventQueue::new(policy(1000, Overflow::DropOldest));
-        let body = Bytes::from(vec![0; MAX_QUEUE_BYTES / 2]);
-        for _ in 0..5 {
-            queue.push(&body, SystemTime::UNIX_EPOCH);
-        }
-        assert_eq!(drain(&queue).0, [(0, 4, 3, false), (0, 5, 0, false)]);
-        let huge = Bytes::from(vec![0; MAX_QUEUE_BYTES + 1]);
-        queue.push(&huge, SystemTime::UNIX_EPOCH);
-        assert_eq!(drain(&queue).0.len(), 1, "one event is always accepted");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_interval_delivers_the_newest_when_it_is_over() {
-        let queue = EventQueue::new(Policy {
-            min_interval: Some(Duration::from_secs(1)),
-            ..Policy::default()
-        });
-        let mut pace = Pace::default();
-        let start = Instant::now();
-        push(&queue, 1);
-        let first = poll_fn(|cx| pace.poll_next(&queue, cx)).await.unwrap();
-        (2..=4).for_each(|n| push(&queue, n));
-        let second = poll_fn(|cx| pace.poll_next(&queue, cx)).await.unwrap();
-        assert_eq!((first.body[0], first.dropped), (1, 0));
-        assert_eq!((second.body[0], second.dropped), (4, 2));
-        assert!(start.elapsed() >= Duration::from_secs(1));
-    }
-}
+mod tests;

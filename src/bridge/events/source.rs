@@ -40,10 +40,19 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
         &self,
         opened: &Opened,
         payload: &Bytes,
-        flags: Flags,
+        content: Content,
         format: ValueFormat,
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError>;
+}
+
+/// What the bytes are that become a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    /// The arguments of an event, which has these flags.
+    Event(Flags),
+    /// The value of a property, as a dynamic.
+    Value,
 }
 
 /// The future of [`Source::open`].

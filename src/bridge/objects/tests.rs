@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     bridge::sample::{self, expect},
-    qi::wire::{ActionId, Kind},
+    qi::wire::{ActionId, Kind, ObjectId, ServiceId},
 };
 
 fn reference(object: u32) -> ObjectReference {

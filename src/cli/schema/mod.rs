@@ -120,7 +120,7 @@ impl Source {
 
 /// Why there is no snapshot to work with.
 #[derive(Debug, thiserror::Error)]
-enum SourceError {
+pub(super) enum SourceError {
     #[error("QI_URL: {0}")]
     Url(#[from] EndpointError),
     #[error(transparent)]
@@ -144,6 +144,9 @@ impl From<SourceError> for Failure {
         match error {
             SourceError::Unreachable { .. } => {
                 failure.hint("They are named above. --skip-unreachable goes on without them.")
+            }
+            SourceError::Snapshot { .. } => {
+                failure.hint("A snapshot is what `qi-grpc-gateway schema snapshot` writes.")
             }
             _ => failure,
         }
@@ -178,7 +181,8 @@ async fn ask(url: &Endpoint, selection: &Selection) -> Result<Snapshot, SourceEr
     }
 }
 
-fn read_file(file: &Path) -> Result<Snapshot, SourceError> {
+/// Reads a snapshot that was kept in a file.
+pub(super) fn read_file(file: &Path) -> Result<Snapshot, SourceError> {
     let limits = SnapshotLimits::default();
     let mut text = Vec::new();
     // One byte more than is accepted, for the parser to refuse.

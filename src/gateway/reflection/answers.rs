@@ -57,9 +57,10 @@ struct Statics {
 }
 
 /// The services beside the generated ones.
-pub(crate) const STATIC_SERVICES: [&str; 6] = [
+pub(crate) const STATIC_SERVICES: [&str; 7] = [
     "qi.gateway.v1.DirectoryService",
     "qi.gateway.v1.DynamicService",
+    "qi.gateway.v1.HostingService",
     "qi.gateway.v1.ObjectService",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, BoxStream};
 use prost::Message as _;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -14,7 +14,6 @@ use tonic::{Request, Response, Status};
 use super::{
     object::description,
     request::{Asked, answer},
-    stream::Responses,
 };
 use crate::{
     bridge::{BridgeError, Dynamic, Service, events::End, supervisor::State},
@@ -80,7 +79,7 @@ impl DirectoryService for Directory {
         answer(asked.deadline, (&name, ""), found).await
     }
 
-    type WatchServicesStream = Responses<v1::WatchServicesResponse>;
+    type WatchServicesStream = BoxStream<'static, Result<v1::WatchServicesResponse, Status>>;
 
     async fn watch_services(
         &self,

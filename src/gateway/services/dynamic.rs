@@ -1,42 +1,208 @@
 //! `qi.gateway.v1.DynamicService`.
+//!
+//! Its answers and events are passed on as the bytes that the bridge made of them, as those of
+//! generated methods are: tonic's generated server would parse each event for each stream, and write
+//! it into a buffer of its own.
 
-use prost::Message as _;
-use tonic::{Request, Response, Status};
-
-use super::{
-    request::{Asked, answer},
-    stream::{Messages, Responses},
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
 };
+
+use bytes::Bytes;
+use http::{Request, Response};
+use prost::Message;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Status, body::Body, server::NamedService};
+use tower::Service;
+
 use crate::{
     bridge::{
         BridgeError, Dynamic,
-        dynamic::{Place, Target, TargetError, Through},
-        events::{Delivery, Policy},
+        dynamic::{Place, Target, TargetError, Through, ValueStream},
+        events::{EventQueue, Policy},
+        service::ValueFormat,
     },
     gateway::{
+        deadline::deadline,
+        message::{finish_message, message_buffer, read_message, unary_response},
+        router::value_format,
         status::GatewayError,
-        streaming::{info, policy_of},
+        streaming::{Events, events_response, policy_of},
     },
-    proto::v1::{
-        self,
-        dynamic_service_server::{DynamicService, DynamicServiceServer},
-        target,
-    },
+    proto::v1::{self, target},
 };
 
 /// The gRPC service.
-pub(crate) fn server(dynamic: Dynamic, max_request_bytes: usize) -> DynamicServiceServer<Calls> {
-    DynamicServiceServer::new(Calls { dynamic }).max_decoding_message_size(max_request_bytes)
+pub(crate) const fn server(dynamic: Dynamic, max_request_bytes: usize) -> DynamicServer {
+    DynamicServer {
+        dynamic,
+        max_request_bytes,
+    }
 }
 
 /// Calls by name.
-#[derive(Debug)]
-pub(crate) struct Calls {
+#[derive(Clone, Debug)]
+pub(crate) struct DynamicServer {
     dynamic: Dynamic,
+    max_request_bytes: usize,
+}
+
+impl NamedService for DynamicServer {
+    const NAME: &'static str = "qi.gateway.v1.DynamicService";
+}
+
+impl Service<Request<Body>> for DynamicServer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let server = self.clone();
+        Box::pin(async move {
+            let answered = server.answer(request).await;
+            Ok(answered.unwrap_or_else(Status::into_http))
+        })
+    }
+}
+
+/// What a request asks for beside its message.
+#[derive(Clone, Copy)]
+struct Wanted {
+    format: ValueFormat,
+    deadline: Option<Instant>,
+}
+
+/// The number of the field `value` of the answers with one.
+const VALUE_FIELD: u32 = 1;
+
+impl DynamicServer {
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let (parts, body) = request.into_parts();
+        let wanted = Wanted {
+            format: value_format(&parts.headers),
+            // Counted from here, before anything is awaited.
+            deadline: deadline(&parts.headers),
+        };
+        let reading = read_message(&parts.headers, body, self.max_request_bytes);
+        let reading = async { reading.await.map_err(GatewayError::from) };
+        let read = within(wanted.deadline, reading).await;
+        let message = read.map_err(|error| error.status_of("", ""))?;
+        match parts.uri.path().rsplit('/').next() {
+            Some("Call") => self.call_method(message, wanted).await,
+            Some("Subscribe") => self.subscribe(message, wanted).await,
+            Some("GetProperty") => self.read_property(message, wanted).await,
+            Some("SetProperty") => self.write_property(message, wanted).await,
+            Some("WatchProperty") => self.watch_property(message, wanted).await,
+            _ => Err(Status::unimplemented("")),
+        }
+    }
+
+    async fn call_method(&self, message: Bytes, wanted: Wanted) -> Result<Response<Body>, Status> {
+        let v1::CallRequest {
+            target,
+            method,
+            args,
+        } = parse(message)?;
+        let (target, name) = parse_target(target);
+        let calling = async {
+            let (target, args) = (target?, encoded(&args));
+            let called = self.dynamic.call(&target, &method, &args, wanted.format);
+            Ok(value_response(&called.await?))
+        };
+        let called = within(wanted.deadline, calling).await;
+        called.map_err(|error| error.status_of(&name, &method))
+    }
+
+    async fn read_property(
+        &self,
+        message: Bytes,
+        wanted: Wanted,
+    ) -> Result<Response<Body>, Status> {
+        let v1::GetPropertyRequest { target, property } = parse(message)?;
+        let (target, name) = parse_target(target);
+        let reading = async {
+            let target = target?;
+            let read = self
+                .dynamic
+                .read_property(&target, &property, wanted.format);
+            Ok(value_response(&read.await?))
+        };
+        let read = within(wanted.deadline, reading).await;
+        read.map_err(|error| error.status_of(&name, &property))
+    }
+
+    async fn write_property(
+        &self,
+        message: Bytes,
+        wanted: Wanted,
+    ) -> Result<Response<Body>, Status> {
+        let v1::SetPropertyRequest {
+            target,
+            property,
+            value,
+        } = parse(message)?;
+        let (target, name) = parse_target(target);
+        let writing = async {
+            let value = value.unwrap_or_default().encode_to_vec();
+            let target = target?;
+            let written = self.dynamic.write_property(&target, &property, &value);
+            written.await?;
+            Ok(unary_response(finish_message(message_buffer(0))))
+        };
+        let written = within(wanted.deadline, writing).await;
+        written.map_err(|error| error.status_of(&name, &property))
+    }
+
+    async fn subscribe(&self, message: Bytes, wanted: Wanted) -> Result<Response<Body>, Status> {
+        let v1::SubscribeRequest {
+            target,
+            signal,
+            options,
+        } = parse(message)?;
+        let (target, object) = parse_target(target);
+        let subscribing = async {
+            let policy = policy(options, wanted.format)?;
+            let subscribed = self.dynamic.subscribe(target?, &signal, policy);
+            Ok(subscribed.await?)
+        };
+        stream(wanted.deadline, subscribing, (object, signal.clone())).await
+    }
+
+    async fn watch_property(
+        &self,
+        message: Bytes,
+        wanted: Wanted,
+    ) -> Result<Response<Body>, Status> {
+        let v1::WatchPropertyRequest {
+            target,
+            property,
+            options,
+        } = parse(message)?;
+        let (target, object) = parse_target(target);
+        let watching = async {
+            let policy = policy(options, wanted.format)?;
+            let watched = self.dynamic.watch_property(target?, &property, policy);
+            Ok(watched.await?)
+        };
+        stream(wanted.deadline, watching, (object, property.clone())).await
+    }
+}
+
+/// Parses a request. One that is malformed is about nobody.
+fn parse<T: Message + Default>(message: Bytes) -> Result<T, Status> {
+    let parsed = T::decode(message).map_err(GatewayError::MalformedRequest);
+    parsed.map_err(|error| error.status_of("", ""))
 }
 
 /// The target, and how it is called in a status.
-fn parse(target: Option<v1::Target>) -> (Result<Target, GatewayError>, String) {
+fn parse_target(target: Option<v1::Target>) -> (Result<Target, GatewayError>, String) {
     let v1::Target { target, through } = target.unwrap_or_default();
     let (place, name) = match target {
         Some(target::Target::Service(name)) => (Place::Service(name.clone()), name),
@@ -57,134 +223,77 @@ fn encoded(values: &[v1::Value]) -> Vec<Vec<u8>> {
     values.iter().map(v1::Value::encode_to_vec).collect()
 }
 
-fn decoded(content: &[u8]) -> Result<Option<v1::Value>, GatewayError> {
-    let value = v1::Value::decode(content).map_err(GatewayError::TooDeep)?;
-    Ok(Some(value))
+fn policy(
+    options: Option<v1::SubscribeOptions>,
+    format: ValueFormat,
+) -> Result<Policy, GatewayError> {
+    Ok(Policy {
+        format,
+        ..policy_of(options.unwrap_or_default())?
+    })
 }
 
-#[tonic::async_trait]
-impl DynamicService for Calls {
-    async fn call(
-        &self,
-        request: Request<v1::CallRequest>,
-    ) -> Result<Response<v1::CallResponse>, Status> {
-        let asked = Asked::new(request);
-        let v1::CallRequest {
-            target,
-            method,
-            args,
-        } = asked.message;
-        let (target, name) = parse(target);
-        let calling = async {
-            let args = encoded(&args);
-            let target = target?;
-            let called = self.dynamic.call(&target, &method, &args, asked.format);
-            let value = decoded(&called.await?)?;
-            Ok(v1::CallResponse { value })
-        };
-        answer(asked.deadline, (&name, &method), calling).await
+/// Waits for an answer until the deadline.
+async fn within<T>(
+    deadline: Option<Instant>,
+    answering: impl Future<Output = Result<T, GatewayError>>,
+) -> Result<T, GatewayError> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, answering)
+            .await
+            .unwrap_or(Err(GatewayError::Deadline)),
+        None => answering.await,
     }
+}
 
-    type SubscribeStream = Responses<v1::SubscribeResponse>;
+/// An answer with one `Value`, of which this is the content.
+fn value_response(content: &[u8]) -> Response<Body> {
+    let mut message = message_buffer(VALUE_ROOM_BYTES + content.len());
+    prost::encoding::encode_key(
+        VALUE_FIELD,
+        prost::encoding::WireType::LengthDelimited,
+        &mut message,
+    );
+    prost::encoding::encode_varint(content.len() as u64, &mut message);
+    message.extend_from_slice(content);
+    unary_response(finish_message(message))
+}
 
-    async fn subscribe(
-        &self,
-        request: Request<v1::SubscribeRequest>,
-    ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let asked = Asked::new(request);
-        let v1::SubscribeRequest {
-            target,
-            signal,
-            options,
-        } = asked.message;
-        let (target, name) = parse(target);
-        let subscribing = async {
-            let policy = Policy {
-                format: asked.format,
-                ..policy_of(options.unwrap_or_default())?
+/// What stands in front of the content of a `Value` in an answer takes at most that many bytes.
+const VALUE_ROOM_BYTES: usize = 6;
+
+/// The events of a stream that begins, and what they are of.
+async fn stream(
+    deadline: Option<Instant>,
+    beginning: impl Future<Output = Result<ValueStream, GatewayError>>,
+    (object, member): (String, String),
+) -> Result<Response<Body>, Status> {
+    match within(deadline, beginning).await {
+        Ok(values) => {
+            let events = Named {
+                values,
+                object,
+                member,
             };
-            let subscribed = self.dynamic.subscribe(target?, &signal, policy);
-            let values = subscribed.await?;
-            let names = (name.clone(), signal.clone());
-            Ok(Messages::stream(values, asked.deadline, event, names))
-        };
-        answer(asked.deadline, (&name, &signal), subscribing).await
-    }
-
-    async fn get_property(
-        &self,
-        request: Request<v1::GetPropertyRequest>,
-    ) -> Result<Response<v1::GetPropertyResponse>, Status> {
-        let asked = Asked::new(request);
-        let v1::GetPropertyRequest { target, property } = asked.message;
-        let (target, name) = parse(target);
-        let reading = async {
-            let target = target?;
-            let read = self.dynamic.read_property(&target, &property, asked.format);
-            let value = decoded(&read.await?)?;
-            Ok(v1::GetPropertyResponse { value })
-        };
-        answer(asked.deadline, (&name, &property), reading).await
-    }
-
-    async fn set_property(
-        &self,
-        request: Request<v1::SetPropertyRequest>,
-    ) -> Result<Response<v1::SetPropertyResponse>, Status> {
-        let asked = Asked::new(request);
-        let v1::SetPropertyRequest {
-            target,
-            property,
-            value,
-        } = asked.message;
-        let (target, name) = parse(target);
-        let writing = async {
-            let value = value.unwrap_or_default().encode_to_vec();
-            let target = target?;
-            let written = self.dynamic.write_property(&target, &property, &value);
-            written.await?;
-            Ok(v1::SetPropertyResponse {})
-        };
-        answer(asked.deadline, (&name, &property), writing).await
-    }
-
-    type WatchPropertyStream = Responses<v1::WatchPropertyResponse>;
-
-    async fn watch_property(
-        &self,
-        request: Request<v1::WatchPropertyRequest>,
-    ) -> Result<Response<Self::WatchPropertyStream>, Status> {
-        let asked = Asked::new(request);
-        let v1::WatchPropertyRequest {
-            target,
-            property,
-            options,
-        } = asked.message;
-        let (target, name) = parse(target);
-        let watching = async {
-            let policy = Policy {
-                format: asked.format,
-                ..policy_of(options.unwrap_or_default())?
-            };
-            let watched = self.dynamic.watch_property(target?, &property, policy);
-            let values = watched.await?;
-            let names = (name.clone(), property.clone());
-            Ok(Messages::stream(values, asked.deadline, change, names))
-        };
-        answer(asked.deadline, (&name, &property), watching).await
+            Ok(events_response(events, deadline))
+        }
+        Err(error) => Err(error.status_of(&object, &member)),
     }
 }
 
-fn event(delivery: &Delivery) -> Result<v1::SubscribeResponse, GatewayError> {
-    let mut message =
-        v1::SubscribeResponse::decode(delivery.body.clone()).map_err(GatewayError::TooDeep)?;
-    message.info = Some(info(delivery));
-    Ok(message)
+/// The events of a member by its name.
+struct Named {
+    values: ValueStream,
+    object: String,
+    member: String,
 }
 
-fn change(delivery: &Delivery) -> Result<v1::WatchPropertyResponse, GatewayError> {
-    let mut message =
-        v1::WatchPropertyResponse::decode(delivery.body.clone()).map_err(GatewayError::TooDeep)?;
-    message.info = Some(info(delivery));
-    Ok(message)
+impl Events for Named {
+    fn queue(&self) -> &EventQueue {
+        self.values.queue()
+    }
+
+    fn status(&self, error: &GatewayError) -> Status {
+        error.status_of(&self.object, &self.member)
+    }
 }

@@ -4,13 +4,13 @@
 //! | --- | --- |
 //! | `directory` | `DirectoryService` |
 //! | `dynamic` | `DynamicService` |
+//! | `hosting` | `HostingService` |
 //! | `object` | `ObjectService` |
 //! | `request` | what the requests of all of them have in common |
-//! | `stream` | events of the bridge as messages of a stream |
 
 pub(crate) mod directory;
 pub(crate) mod dynamic;
+pub(crate) mod hosting;
 pub(crate) mod object;
 
 mod request;
-mod stream;

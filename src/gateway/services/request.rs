@@ -1,4 +1,4 @@
-//! What requests to the static API have in common: the deadline, the form of values, the status.
+//! What requests to the static API have in common: the deadline, the status.
 
 use std::future::Future;
 
@@ -6,15 +6,11 @@ use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use crate::{
-    bridge::service::ValueFormat,
-    gateway::{deadline::deadline, router::value_format, status::GatewayError},
-};
+use crate::gateway::{deadline::deadline, status::GatewayError};
 
 /// A request, and whom it is about.
 pub(super) struct Asked<T> {
     pub(super) message: T,
-    pub(super) format: ValueFormat,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -24,7 +20,6 @@ impl<T> Asked<T> {
         let headers: HeaderMap = metadata.into_headers();
         Self {
             message,
-            format: value_format(&headers),
             deadline: deadline(&headers),
         }
     }

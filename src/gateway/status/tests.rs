@@ -4,8 +4,9 @@ use std::io;
 
 use super::*;
 use crate::{
-    bridge::sample,
+    bridge::{hosting::Problem, sample},
     qi::{
+        host::{HostError, ValueError},
         session::CloseReason,
         value::{Signature, codec::DecodeError},
         wire::{Limits, ReadError, Reader},
@@ -56,6 +57,7 @@ fn malformed() -> prost::DecodeError {
 const INVALID: (Code, &str) = (Code::InvalidArgument, "INVALID_ARGUMENT");
 const AWAY: (Code, &str) = (Code::Unavailable, "SERVICE_UNAVAILABLE");
 const LIMIT: (Code, &str) = (Code::ResourceExhausted, "LIMIT");
+const NOT_PASSED_ON: (Code, &str) = (Code::Internal, "OBJECT_NOT_PASSED_ON");
 const LOST: (Code, &str) = (Code::Unknown, "CONNECTION_LOST");
 const ROBOT: (Code, &str) = (Code::Unknown, "ROBOT_ERROR");
 const UNDECLARED: (Code, &str) = (Code::Internal, "UNDECLARED_ANSWER");
@@ -65,9 +67,14 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
     let lost = Status::cancelled("the client is gone");
     let reset: CloseReason = io::Error::from(io::ErrorKind::ConnectionReset).into();
     let target = |error: TargetError| GatewayError::Bridge(error.into());
+    let export = |error: ExportError| GatewayError::Bridge(error.into());
     let name = String::from("nope");
     vec![
         (target(TargetError::Missing), INVALID),
+        (export(ExportError::TooMany { limit: 1 }), LIMIT),
+        (export(ExportError::Closed), AWAY),
+        (export(ExportError::NotHosting), NOT_PASSED_ON),
+        (export(ExportError::Unknown), NOT_PASSED_ON),
         (
             target(TargetError::UnknownService { name: name.clone() }),
             (Code::NotFound, "UNKNOWN_SERVICE"),
@@ -96,7 +103,6 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             GatewayError::Ended(End::Released),
             (Code::NotFound, "OBJECT_RELEASED"),
         ),
-        (GatewayError::TooDeep(malformed()), LIMIT),
         (
             GatewayError::Schema(FilesError::Set(malformed())),
             (Code::Internal, "SCHEMA"),
@@ -175,6 +181,74 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             (Code::Unavailable, "SHUTDOWN"),
         ),
         (GatewayError::Deadline, (Code::DeadlineExceeded, "DEADLINE")),
+    ]
+    .into_iter()
+    .chain(hosting_table())
+    .collect()
+}
+
+fn hosting_table() -> Vec<(GatewayError, (Code, &'static str))> {
+    let hosting = GatewayError::Hosting;
+    let requests = |code| GatewayError::RequestStream(Status::new(code, "no"));
+    let field = || String::from("declare.name");
+    let name = || String::from("foo");
+    let shutdown = (Code::Unavailable, "SHUTDOWN");
+    vec![
+        (
+            hosting(HostingError::Declaration {
+                field: field(),
+                problem: Box::new(Problem::Name { name: name() }),
+            }),
+            INVALID,
+        ),
+        (hosting(HostingError::Value(bad_argument())), INVALID),
+        (hosting(HostingError::Value(large_argument())), LIMIT),
+        (
+            hosting(HostingError::NotSendable {
+                field: field(),
+                source: ValueError::Object,
+            }),
+            INVALID,
+        ),
+        (
+            hosting(HostingError::Undecodable {
+                field: field(),
+                source: DecodeError::from(truncated()),
+            }),
+            INVALID,
+        ),
+        (
+            hosting(HostingError::UnknownMember {
+                field: "emit.signal",
+                name: name(),
+            }),
+            INVALID,
+        ),
+        (
+            hosting(HostingError::Request {
+                field: "declare",
+                expected: "once",
+            }),
+            INVALID,
+        ),
+        (hosting(HostingError::TooManyServices { limit: 1 }), LIMIT),
+        (
+            hosting(HostingError::NameTaken { name: name() }),
+            (Code::AlreadyExists, "NAME_TAKEN"),
+        ),
+        (
+            hosting(RegisterError::Directory(CallError::Canceled).into()),
+            ROBOT,
+        ),
+        (hosting(RegisterError::Over.into()), shutdown),
+        (hosting(HostingError::Shutdown), shutdown),
+        (
+            hosting(HostingError::Listen(HostError::Url { url: name() })),
+            (Code::FailedPrecondition, "CANNOT_LISTEN"),
+        ),
+        (requests(Code::OutOfRange), LIMIT),
+        (requests(Code::Internal), INVALID),
+        (requests(Code::Cancelled), (Code::Cancelled, "REQUEST_LOST")),
     ]
 }
 

@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use super::{ValueError, error::text};
 use crate::qi::{
+    session::{RemoteObject, WeakConnection},
     value::{
-        Dynamic, ObjectEncoding, Signature, Type, Value,
+        Dynamic, ObjectEncoding, ObjectReference, Signature, Type, Value,
         codec::{DecodeContext, DecodeError, Decoder, EncodeContext, encode, encode_dynamic},
         convert::{ConvertError, convert, may_convert},
     },
-    wire::{Flags, Limits, ReadError, Writer},
+    wire::{Flags, Limits, ReadError, ServiceId, Writer},
 };
 
 /// What a message brought.
@@ -28,29 +29,60 @@ pub(super) struct Dialect {
     pub(super) limits: Limits,
 }
 
-/// Reads the arguments of a member that takes `signature`; the error is for the caller.
+/// Where a payload comes from: its objects are on that connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reads<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) connection: &'a WeakConnection,
+}
+
+impl Reads<'_> {
+    /// Takes the objects in a value, to be given back when nobody holds them any more.
+    pub(super) fn receive(self, value: &mut Value) {
+        if value.holds_objects()
+            && let Some(connection) = self.connection.upgrade()
+        {
+            RemoteObject::receive_all(&connection, value);
+        }
+    }
+}
+
+/// Reads the arguments of a member that takes `signature`; the error is for the caller. Objects
+/// are [`RemoteObject`]s, given back also where there is an error.
 ///
 /// Bytes that follow are ignored, as by libqi (section 7).
 pub(super) fn decode_arguments(
     payload: &Bytes,
     flags: Flags,
     signature: &Signature,
-    dialect: Dialect,
+    reads: Reads<'_>,
 ) -> Result<Arguments, String> {
+    let dialect = reads.dialect;
     let context = DecodeContext::new(dialect.encoding, dialect.limits);
     let mut decoder = Decoder::new(payload, context);
+    let read_dynamic = |decoder: &mut Decoder<'_>| {
+        let mut dynamic = decoder.dynamic().map_err(|e| decode_text(&e))?;
+        reads.receive(&mut dynamic.value);
+        Ok::<_, String>(dynamic)
+    };
     let values = if flags.contains(Flags::DYNAMIC_PAYLOAD) {
-        let dynamic = decoder.dynamic().map_err(|e| decode_text(&e))?;
+        let dynamic = read_dynamic(&mut decoder)?;
         convert_arguments(arguments_of(dynamic)?, signature.ty())?
     } else {
         match signature.ty() {
             Type::Tuple(tuple) => tuple
                 .elements
                 .iter()
-                .map(|ty| decoder.value(ty).map_err(|e| decode_text(&e)))
-                .collect::<Result<_, _>>()?,
+                .map(|ty| {
+                    let mut value = decoder.value(ty).map_err(|e| decode_text(&e))?;
+                    if ty.may_hold_objects() {
+                        reads.receive(&mut value);
+                    }
+                    Ok(value)
+                })
+                .collect::<Result<_, String>>()?,
             _ => {
-                let dynamic = decoder.dynamic().map_err(|e| decode_text(&e))?;
+                let dynamic = read_dynamic(&mut decoder)?;
                 let arguments = arguments_of(dynamic)?;
                 arguments.into_iter().map(wrapped).collect()
             }
@@ -150,12 +182,10 @@ fn decode_text(error: &DecodeError) -> String {
 pub(super) fn encode_arguments(
     values: Vec<Value>,
     signature: &Signature,
+    encoding: ObjectEncoding,
 ) -> Result<Bytes, ValueError> {
     let mut writer = Writer::new();
-    let mut context = EncodeContext::default();
-    if values.iter().any(holds_object) {
-        return Err(ValueError::Object);
-    }
+    let mut context = EncodeContext::new(encoding, Limits::default());
     match signature.ty() {
         Type::Dynamic => encode_dynamic(&any_arguments(values)?, &mut context, &mut writer)?,
         ty => encode(&Value::Tuple(values), ty, &mut context, &mut writer)?,
@@ -163,8 +193,30 @@ pub(super) fn encode_arguments(
     Ok(writer.finish())
 }
 
+/// Whether values can be emitted as `signature`, to whomever.
+pub(super) fn check_arguments(
+    mut values: Vec<Value>,
+    signature: &Signature,
+) -> Result<(), ValueError> {
+    for value in &mut values {
+        value.visit_objects(&mut |place| match place {
+            Value::Object(reference) if !reference.is_null() => Err(ValueError::Object),
+            _ => {
+                *place = null_object();
+                Ok(())
+            }
+        })?;
+    }
+    encode_arguments(values, signature, ObjectEncoding::default()).map(|_| ())
+}
+
+/// In the place of an object that nobody is to get.
+pub(super) fn null_object() -> Value {
+    Value::Object(Box::new(ObjectReference::null(ServiceId::SERVER)))
+}
+
 /// The tuple that a member declared `m` emits, of dynamics.
-fn any_arguments(values: Vec<Value>) -> Result<Dynamic, ValueError> {
+pub(super) fn any_arguments(values: Vec<Value>) -> Result<Dynamic, ValueError> {
     let mut types = Vec::with_capacity(values.len());
     let mut contents = Vec::with_capacity(values.len());
     for value in values {
@@ -187,13 +239,14 @@ pub(super) fn encode_converted(
     values: &[Value],
     signature: &Signature,
     wanted: &Signature,
+    encoding: ObjectEncoding,
 ) -> Option<Bytes> {
     let (Type::Tuple(_), Type::Tuple(_)) = (signature.ty(), wanted.ty()) else {
         return None;
     };
     let values = Value::Tuple(values.to_vec());
     let values = convert(&values, signature.ty(), wanted.ty()).ok()?;
-    dynamic_payload(&Dynamic::new(wanted.clone(), values)).ok()
+    dynamic_payload(&Dynamic::new(wanted.clone(), values), encoding).ok()
 }
 
 /// The payload and flags of the answer that `value` is, of a method that returns `declared` to a
@@ -202,10 +255,8 @@ pub(super) fn encode_result(
     value: Value,
     declared: &Signature,
     wanted: Option<&Signature>,
+    encoding: ObjectEncoding,
 ) -> Result<(Bytes, Flags), String> {
-    if holds_object(&value) {
-        return Err(ValueError::Object.to_string());
-    }
     if let Some(wanted) = wanted
         && let Ok(converted) = convert(&value, declared.ty(), wanted.ty())
     {
@@ -213,19 +264,14 @@ pub(super) fn encode_result(
             Value::Dynamic(dynamic) => *dynamic,
             converted => Dynamic::new(wanted.clone(), converted),
         };
-        if let Ok(payload) = dynamic_payload(&dynamic) {
+        if let Ok(payload) = dynamic_payload(&dynamic, encoding) {
             return Ok((payload, Flags::DYNAMIC_PAYLOAD));
         }
     }
     let kind = value.kind_name();
     let mut writer = Writer::new();
-    encode(
-        &value,
-        declared.ty(),
-        &mut EncodeContext::default(),
-        &mut writer,
-    )
-    .map_err(|_| {
+    let mut context = EncodeContext::new(encoding, Limits::default());
+    encode(&value, declared.ty(), &mut context, &mut writer).map_err(|_| {
         format!("Setvalue(): failed to convert effective value {kind} to expected type {declared}")
     })?;
     Ok((writer.finish(), Flags::NONE))
@@ -242,23 +288,12 @@ pub(super) fn check_wanted(declared: &Signature, wanted: &Signature) -> Result<(
 }
 
 /// A payload that is one dynamic.
-pub(super) fn dynamic_payload(dynamic: &Dynamic) -> Result<Bytes, ValueError> {
+pub(super) fn dynamic_payload(
+    dynamic: &Dynamic,
+    encoding: ObjectEncoding,
+) -> Result<Bytes, ValueError> {
     let mut writer = Writer::new();
-    encode_dynamic(dynamic, &mut EncodeContext::default(), &mut writer)?;
+    let mut context = EncodeContext::new(encoding, Limits::default());
+    encode_dynamic(dynamic, &mut context, &mut writer)?;
     Ok(writer.finish())
-}
-
-/// Whether a value holds an object that is not null: an address on the connection that it came
-/// through, which means something else on any other (section 8).
-pub(super) fn holds_object(value: &Value) -> bool {
-    match value {
-        Value::Object(object) => !object.is_null(),
-        Value::Dynamic(dynamic) => holds_object(&dynamic.value),
-        Value::List(items) | Value::Tuple(items) => items.iter().any(holds_object),
-        Value::Map(entries) => entries
-            .iter()
-            .any(|(key, value)| holds_object(key) || holds_object(value)),
-        Value::Optional(Some(value)) => holds_object(value),
-        _ => false,
-    }
 }

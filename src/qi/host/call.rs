@@ -11,7 +11,11 @@ use super::{
     Method, MethodError,
     arguments::{check_wanted, decode_arguments, encode_result},
     error::text,
+    exports::Through,
+    forward::Origin,
+    manage::{self, Observed},
     peer::{Peer, Ticket, Waiting},
+    service::Service,
 };
 use crate::qi::{
     session::error_payload,
@@ -24,11 +28,14 @@ use crate::qi::{
 #[derive(Debug)]
 pub(super) struct Call {
     peer: Arc<Peer>,
+    /// Not ended by its release, as long as a call runs.
+    service: Arc<Service>,
     message: Message,
     method: Arc<Method>,
     token: CancellationToken,
     ticket: Ticket,
     wanted: Option<Signature>,
+    observed: Option<Observed>,
     answered: bool,
     _room: Room,
 }
@@ -42,22 +49,25 @@ pub(super) struct Room {
 }
 
 impl Call {
-    /// `token` is cancelled with the service, or with this call alone.
     pub(super) fn new(
         peer: &Arc<Peer>,
+        service: &Arc<Service>,
         message: Message,
         method: &Arc<Method>,
-        token: CancellationToken,
         room: Room,
     ) -> Self {
+        // Cancelled with the service, or this call alone.
+        let token = service.ended().child_token();
         let ticket = peer.enter(message.id, token.clone());
         Self {
             peer: Arc::clone(peer),
+            service: Arc::clone(service),
             message,
             method: Arc::clone(method),
             token,
             ticket,
             wanted: None,
+            observed: None,
             answered: false,
             _room: room,
         }
@@ -75,17 +85,31 @@ impl Call {
         Arc::clone(&self.method)
     }
 
+    pub(super) const fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// What the object forwards calls to, if it does.
+    pub(super) fn upstream(&self) -> Option<Arc<dyn Origin>> {
+        let upstream = self.service.object().upstream.as_ref();
+        upstream.map(|upstream| Arc::clone(upstream.origin()))
+    }
+
     /// Ready when nobody wants the result any more.
     pub(super) fn token(&self) -> CancellationToken {
         self.token.clone()
+    }
+
+    /// Ready when the object cannot be called any more.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.service.ended().clone()
     }
 
     /// The arguments. Gives back nothing when they cannot be read; the call is answered then.
     pub(super) fn arguments(mut self) -> Option<(Self, Vec<Value>)> {
         let payload = std::mem::take(&mut self.message.payload);
         let signature = &self.method.parameters_signature;
-        let dialect = self.peer.dialect();
-        let decoded = decode_arguments(&payload, self.message.flags, signature, dialect);
+        let decoded = decode_arguments(&payload, self.message.flags, signature, self.peer.reads());
         let checked = decoded.and_then(|arguments| {
             let wanted = arguments.wanted.filter(|_| self.peer.message_flags());
             if let Some(wanted) = &wanted {
@@ -96,6 +120,8 @@ impl Call {
         match checked {
             Ok((values, wanted)) => {
                 self.wanted = wanted;
+                let (object, uid) = (self.service.object(), self.message.address.action);
+                self.observed = manage::observe(object, uid, signature, &values);
                 Some((self, values))
             }
             Err(text) => {
@@ -107,6 +133,9 @@ impl Call {
 
     /// Answers with what the method gave.
     pub(super) fn finish(mut self, result: Result<Value, MethodError>) {
+        if let Some(observed) = self.observed.take() {
+            observed.end(&self.method.return_signature, &result);
+        }
         let value = match result {
             Ok(value) => value,
             Err(MethodError::Canceled) => return self.canceled(),
@@ -114,16 +143,52 @@ impl Call {
                 return self.answer(Kind::Error, error_payload(&text));
             }
         };
-        let declared = &self.method.return_signature;
-        match encode_result(value, declared, self.wanted.as_ref()) {
-            Ok((payload, flags)) => self.answer_with(Kind::Reply, flags, payload),
-            Err(text) => self.answer(Kind::Error, error_payload(&text)),
+        if self.message.kind == Kind::Call {
+            match self.reply(value) {
+                Ok(()) => {}
+                Err(text) => self.answer(Kind::Error, error_payload(&text)),
+            }
         }
+    }
+
+    fn reply(&mut self, mut value: Value) -> Result<(), String> {
+        let declared = &self.method.return_signature;
+        let peer = Arc::clone(&self.peer);
+        let given = match declared.ty().may_hold_objects() {
+            true => {
+                let through = Through::object(self.message.address);
+                let given = peer.give(through, [&mut value]);
+                Some(given.map_err(|error| error.to_string())?)
+            }
+            false => None,
+        };
+        let encoding = peer.dialect().encoding;
+        let (payload, flags) = encode_result(value, declared, self.wanted.as_ref(), encoding)?;
+        self.answer_with(Kind::Reply, flags, payload);
+        if let Some(given) = given {
+            given.keep();
+        }
+        Ok(())
+    }
+
+    /// Answers with what another object answered.
+    pub(super) fn relay(mut self, payload: Bytes) {
+        self.answer(Kind::Reply, payload);
     }
 
     /// Answers that the call was cancelled.
     pub(super) fn canceled(mut self) {
+        if let Some(observed) = self.observed.take() {
+            observed.end(&self.method.return_signature, &Err(MethodError::Canceled));
+        }
         self.answer(Kind::Canceled, Bytes::new());
+    }
+
+    /// Answers a call whose token is cancelled: by its caller, or since the object is no more.
+    pub(super) fn cancel(self) {
+        if !self.service.ended().is_cancelled() {
+            self.canceled();
+        }
     }
 
     /// Answers that the call was not accepted.

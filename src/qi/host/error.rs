@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use crate::qi::{
-    session::{CallError, CloseReason},
+    session::{CallError, CloseReason, ExportError},
     value::{
         Signature, SignatureError,
         codec::{DecodeError, EncodeError},
@@ -59,9 +59,13 @@ pub enum ValueError {
     /// It cannot be converted to the declared type.
     #[error(transparent)]
     Convert(#[from] ConvertError),
-    /// It holds an object, which is hosted by nobody.
-    #[error("the value holds an object")]
+    /// It holds the address of an object, [`crate::qi::value::Value::Object`], which means nothing
+    /// on other connections. [`crate::qi::session::RemoteObject`]s can be passed on.
+    #[error("the value holds the address of an object")]
     Object,
+    /// It holds an object that the receiver cannot be given.
+    #[error(transparent)]
+    Export(#[from] ExportError),
 }
 
 /// Why a host cannot start.
@@ -92,7 +96,15 @@ pub enum HostError {
 /// Why a service is not on the bus.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// The directory did not do as it was asked: the name is taken, or the connection lost.
+    /// Another service has the name.
+    #[error("the service directory: {text}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What the directory says.
+        text: String,
+    },
+    /// The directory did not do as it was asked, or the connection was lost.
     #[error("the service directory: {0}")]
     Directory(#[from] CallError),
     /// The directory gave no number.
@@ -119,6 +131,9 @@ pub enum RegisterError {
         /// The number.
         id: ServiceId,
     },
+    /// The host is gone, or there will be no session any more.
+    #[error("the host is gone, or there will be no session with the bus any more")]
+    Over,
 }
 
 /// Why a peer was not accepted.
@@ -159,6 +174,9 @@ pub(super) mod text {
     pub(in super::super) const PROPERTY_KEY: &str = "Expected int or string for property index";
     pub(in super::super) const NO_VALUE: &str = "Uncaught error: The value is invalid.";
 
+    /// What libqi said before it waited without end.
+    pub(in super::super) const LOCK: &str = "Time-out acquiring lock. Deadlock?";
+    pub(in super::super) const NOT_CONNECTED: &str = "Socket is not connected";
     pub(in super::super) const EMPTY_DYNAMIC: &str = "NULL type";
 
     // Ours: libqi has no such limits.

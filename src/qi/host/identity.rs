@@ -4,7 +4,6 @@ use std::{env, fs, io::Write as _, path::PathBuf, process};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 
 use crate::qi::{session::ServiceInfo, value::ObjectUid, wire::ServiceId};
 
@@ -44,7 +43,7 @@ impl Identity {
     }
 
     /// What the directory is told about a service; the number is the directory's to give.
-    pub(super) fn describe(&self, name: &str) -> ServiceInfo {
+    pub(super) fn describe(&self, name: &str, uid: ObjectUid) -> ServiceInfo {
         ServiceInfo {
             name: name.to_owned(),
             service_id: ServiceId::default(),
@@ -52,21 +51,8 @@ impl Identity {
             process_id: self.process_id,
             endpoints: self.endpoints(),
             session_id: self.session_id.clone(),
-            object_uid: Some(Bytes::copy_from_slice(&self.object_uid(name).0)),
+            object_uid: Some(Bytes::copy_from_slice(&uid.0)),
         }
-    }
-
-    /// The identity of a service's object: the same as long as the service lives.
-    fn object_uid(&self, service: &str) -> ObjectUid {
-        let mut hash = Sha256::new();
-        hash.update(&self.machine_id);
-        hash.update(&self.session_id);
-        hash.update(service);
-        let mut uid = [0; 20];
-        for (byte, hashed) in uid.iter_mut().zip(hash.finalize()) {
-            *byte = hashed;
-        }
-        ObjectUid(uid)
     }
 }
 
@@ -145,14 +131,5 @@ mod tests {
         assert_ne!(random_uuid(), random_uuid());
         assert!(!is_uuid("not a uuid, but of its length: 36 bytes"));
         assert!(!is_uuid(&"a".repeat(36)));
-    }
-
-    #[test]
-    fn objects_have_their_own_identities() {
-        let identity = Identity::new();
-        let of = |name| identity.object_uid(name);
-        assert_eq!(of("a"), of("a"));
-        assert_ne!(of("a"), of("b"));
-        assert_ne!(of("a"), Identity::new().object_uid("a"));
     }
 }

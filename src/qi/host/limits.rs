@@ -34,6 +34,10 @@ pub struct HostLimits {
     /// How many registrations with signals one connection may have at one object. Default 1024:
     /// a libqi client makes one for each signal.
     pub registrations: usize,
+    /// How many objects one connection may hold that it got as results, in events or as arguments.
+    /// Default 4096: a libqi peer gives each back when it needs it no more, and each costs less
+    /// than a KiB here.
+    pub objects_per_connection: usize,
     /// How many threads blocking methods may occupy, of all services together. Default 64: a
     /// thread costs some 100 KiB, and methods that block are rare.
     pub blocking_threads: usize,
@@ -51,6 +55,7 @@ impl Default for HostLimits {
             calls_per_service: 4096,
             argument_bytes_per_service: 64 * 1024 * 1024,
             registrations: 1024,
+            objects_per_connection: 4096,
             blocking_threads: 64,
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::BuildError;
+use super::{BuildError, Cancellation};
 use crate::qi::value::{MetaMethodParameter, Signature, Type, Value};
 
 /// Why a method has no result.
@@ -49,7 +49,7 @@ enum Run {
 type Start =
     Box<dyn Fn(Vec<Value>) -> BoxFuture<'static, Result<Value, MethodError>> + Send + Sync>;
 
-type Block = Arc<dyn Fn(Vec<Value>) -> Result<Value, MethodError> + Send + Sync>;
+type Block = Arc<dyn Fn(Vec<Value>, &Cancellation) -> Result<Value, MethodError> + Send + Sync>;
 
 /// What is left to do once a handler got its arguments.
 pub(super) enum Started {
@@ -58,8 +58,10 @@ pub(super) enum Started {
     /// To be awaited aside.
     Deferred(BoxFuture<'static, Result<Value, MethodError>>),
     /// To be called on a thread of its own.
-    Blocking(Box<dyn FnOnce() -> Result<Value, MethodError> + Send>),
+    Blocking(Blocked),
 }
+
+pub(super) type Blocked = Box<dyn FnOnce(&Cancellation) -> Result<Value, MethodError> + Send>;
 
 impl Handler {
     /// A function that gives a future. A single-threaded object is busy until the future is ready.
@@ -92,6 +94,14 @@ impl Handler {
     where
         F: Fn(Vec<Value>) -> Result<Value, MethodError> + Send + Sync + 'static,
     {
+        Self::cancelable(move |arguments, _| function(arguments))
+    }
+
+    /// Like [`Self::blocking`], but the function can ask whether it should end.
+    pub fn cancelable<F>(function: F) -> Self
+    where
+        F: Fn(Vec<Value>, &Cancellation) -> Result<Value, MethodError> + Send + Sync + 'static,
+    {
         Self(Run::Blocking(Arc::new(function)))
     }
 
@@ -102,8 +112,8 @@ impl Handler {
             Run::Deferred(start) => Started::Deferred(guarded(start, arguments)),
             Run::Blocking(block) => {
                 let block = block.clone();
-                Started::Blocking(Box::new(move || {
-                    catch_unwind(AssertUnwindSafe(|| block(arguments)))
+                Started::Blocking(Box::new(move |cancellation| {
+                    catch_unwind(AssertUnwindSafe(|| block(arguments, cancellation)))
                         .unwrap_or_else(|_| Err(panicked()))
                 }))
             }

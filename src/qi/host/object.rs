@@ -1,28 +1,36 @@
 //! Objects to be hosted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use super::{
     BuildError, Method, PropertyHandle, SignalHandle, ValueError,
+    forward::Upstream,
+    manage::{self, Stats},
     method::{arguments_signature, signature},
     property::{OnSet, Property},
+    resources::Resources,
+    runner::{Rules, Runner, Running},
     special,
     subscribers::Subscribers,
 };
 use crate::qi::{
+    session::ConnectionId,
     value::{
-        MetaMethod, MetaObject, MetaProperty, MetaSignal, Signature, Value,
-        codec::encode_meta_object,
+        AsObject, LiveObject, MetaMethod, MetaObject, MetaProperty, MetaSignal, ObjectUid,
+        Signature, Value, codec::encode_meta_object,
     },
-    wire::{ActionId, Writer},
+    wire::{ActionId, Address, Writer},
 };
 
 /// How the calls of an object run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Threading {
-    /// One after the other, in the order of arrival, whoever calls. The default, as in libqi.
+    /// One after the other, in the order of arrival, whoever calls. The default, as in libqi. A call
+    /// waits for its turn without limit, as in libqi 4, unless there is an
+    /// [`ObjectBuilder::lock_timeout`].
     #[default]
     Single,
     /// At the same time.
@@ -36,24 +44,87 @@ pub struct ObjectBuilder {
     methods: HashMap<ActionId, Arc<Method>>,
     properties: Vec<Arc<Property>>,
     subscribers: Arc<Subscribers>,
-    threading: Threading,
+    rules: Rules,
     members: u32,
 }
 
-/// An object that can be registered as a service. Cloning is cheap and gives the same object.
+/// An object that can be registered as a service, and given to others as a [`Value`]: returned by
+/// methods, emitted, passed as an argument. Cloning is cheap and gives the same object.
 #[derive(Clone, Debug)]
 pub struct HostedObject(pub(super) Arc<Object>);
 
 #[derive(Debug)]
 pub(super) struct Object {
-    pub(super) meta: MetaObject,
+    pub(super) uid: ObjectUid,
+    pub(super) meta: Arc<MetaObject>,
     /// The answer of metaObject.
     pub(super) encoded_meta: Bytes,
     pub(super) methods: HashMap<ActionId, Arc<Method>>,
     /// In the order of their numbers.
     pub(super) properties: Vec<Arc<Property>>,
     pub(super) subscribers: Arc<Subscribers>,
-    pub(super) threading: Threading,
+    pub(super) stats: Stats,
+    pub(super) rules: Rules,
+    pub(super) running: Running,
+    /// Where the events come from, if it forwards another object.
+    pub(super) upstream: Option<Upstream>,
+}
+
+impl Object {
+    /// What runs its calls, under whatever number they come.
+    pub(super) fn runner(&self, resources: &Resources, runtime: &Handle) -> Arc<Runner> {
+        let start = || Runner::start(&self.rules, resources, runtime);
+        self.running.get_or(start)
+    }
+
+    /// Ends a registration; see [`Subscribers::unregister`].
+    pub(super) fn unregister(
+        &self,
+        id: ConnectionId,
+        address: Address,
+        link: u64,
+        first: u32,
+    ) -> Result<(), String> {
+        self.subscribers.unregister(id, address, link, first)?;
+        self.release_upstream();
+        Ok(())
+    }
+
+    /// Ends all registrations of a connection that is over.
+    pub(super) fn forget(&self, id: ConnectionId) {
+        self.subscribers.forget(id);
+        self.release_upstream();
+    }
+
+    /// Ends the registrations with the object at an address that is no more: those of one
+    /// connection, or of all.
+    pub(super) fn leave(&self, id: Option<ConnectionId>, address: Address) {
+        self.subscribers.leave(id, address);
+        self.release_upstream();
+    }
+
+    /// Nobody needs to hear what nobody here wants to.
+    fn release_upstream(&self) {
+        if let Some(upstream) = &self.upstream {
+            upstream.release(&self.subscribers);
+        }
+    }
+}
+
+impl AsObject for Object {
+    fn meta(&self) -> &Arc<MetaObject> {
+        &self.meta
+    }
+
+    fn uid(&self) -> ObjectUid {
+        self.uid
+    }
+}
+
+impl From<HostedObject> for Value {
+    fn from(object: HostedObject) -> Self {
+        LiveObject::new(object.0).into()
+    }
 }
 
 impl ObjectBuilder {
@@ -71,7 +142,21 @@ impl ObjectBuilder {
 
     /// Says how its calls run.
     pub const fn threading(&mut self, threading: Threading) -> &mut Self {
-        self.threading = threading;
+        self.rules.threading = threading;
+        self
+    }
+
+    /// Lets fewer calls wait or run than [`super::HostLimits::calls_per_service`]; others fail.
+    pub const fn max_calls(&mut self, calls: usize) -> &mut Self {
+        self.rules.max_calls = Some(calls);
+        self
+    }
+
+    /// Lets a call of a single-threaded object wait at most that long for its turn; its caller then
+    /// gets the error `Time-out acquiring lock. Deadlock?`. Default without end, as libqi 4; libqi
+    /// before gave up after 30 s.
+    pub const fn lock_timeout(&mut self, time: Duration) -> &mut Self {
+        self.rules.lock_timeout = Some(time);
         self
     }
 
@@ -206,15 +291,21 @@ impl ObjectBuilder {
         for method in special::methods()? {
             self.meta.methods.insert(method.uid, method);
         }
+        let trace = manage::trace_signal()?;
+        self.meta.signals.insert(trace.uid, trace);
         let mut writer = Writer::new();
         encode_meta_object(&self.meta, &mut writer)?;
         Ok(HostedObject(Arc::new(Object {
-            meta: self.meta,
+            uid: ObjectUid(rand::random()),
+            meta: Arc::new(self.meta),
             encoded_meta: writer.finish(),
             methods: self.methods,
             properties: self.properties,
             subscribers: self.subscribers,
-            threading: self.threading,
+            stats: Stats::default(),
+            rules: self.rules,
+            running: Running::default(),
+            upstream: None,
         })))
     }
 }
@@ -224,6 +315,12 @@ impl HostedObject {
     #[must_use]
     pub fn meta(&self) -> &MetaObject {
         &self.0.meta
+    }
+
+    /// Its identity, which proxies of it share (section 8).
+    #[must_use]
+    pub fn uid(&self) -> ObjectUid {
+        self.0.uid
     }
 }
 

@@ -9,16 +9,23 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{HostLimits, arguments::Dialect, call::Call, limits::permits};
+use super::{
+    HostLimits,
+    arguments::{Dialect, Reads},
+    call::Call,
+    exports::Exports,
+    limits::permits,
+    resources::Resources,
+};
 use crate::qi::{
     session::{Connection, ConnectionId, WeakConnection},
     wire::{Message, MessageId},
 };
 
-/// A connection that has sent something, until it ends.
+/// A connection that has sent something, or was given an object, until it ends.
 #[derive(Debug)]
 pub(super) struct Peer {
     id: ConnectionId,
@@ -26,11 +33,13 @@ pub(super) struct Peer {
     connection: WeakConnection,
     dialect: Dialect,
     message_flags: bool,
-    limits: HostLimits,
+    resources: Arc<Resources>,
+    runtime: Handle,
     next_link: AtomicU32,
     next_ticket: AtomicU32,
     room: Arc<Semaphore>,
     calls: Mutex<HashMap<MessageId, Pending>>,
+    exports: Exports,
 }
 
 /// A call that is not answered yet.
@@ -50,7 +59,9 @@ pub(super) type Waiting = Mutex<Option<Call>>;
 pub(super) struct Ticket(u32);
 
 impl Peer {
-    pub(super) fn new(connection: &Connection, limits: HostLimits) -> Self {
+    /// Must be called within a tokio runtime.
+    pub(super) fn new(connection: &Connection, resources: &Arc<Resources>) -> Self {
+        let limits = resources.limits();
         Self {
             id: connection.id(),
             connection: connection.downgrade(),
@@ -59,11 +70,13 @@ impl Peer {
                 limits: connection.limits().wire,
             },
             message_flags: connection.capabilities().message_flags,
-            limits,
+            resources: Arc::clone(resources),
+            runtime: Handle::current(),
             next_link: AtomicU32::new(1),
             next_ticket: AtomicU32::new(1),
             room: Arc::new(Semaphore::new(permits(limits.calls_per_connection))),
             calls: Mutex::default(),
+            exports: Exports::default(),
         }
     }
 
@@ -79,17 +92,39 @@ impl Peer {
         self.dialect
     }
 
+    /// How its payloads are read.
+    pub(super) const fn reads(&self) -> Reads<'_> {
+        Reads {
+            dialect: self.dialect,
+            connection: &self.connection,
+        }
+    }
+
     /// Whether answers may carry flags.
     pub(super) const fn message_flags(&self) -> bool {
         self.message_flags
     }
 
-    pub(super) const fn limits(&self) -> &HostLimits {
-        &self.limits
+    pub(super) fn limits(&self) -> &HostLimits {
+        self.resources.limits()
+    }
+
+    pub(super) const fn resources(&self) -> &Arc<Resources> {
+        &self.resources
+    }
+
+    /// Where tasks for this connection run.
+    pub(super) const fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     pub(super) const fn room(&self) -> &Arc<Semaphore> {
         &self.room
+    }
+
+    /// The objects that were given to this connection.
+    pub(super) const fn exports(&self) -> &Exports {
+        &self.exports
     }
 
     pub(super) fn next_link(&self) -> u32 {
@@ -140,8 +175,21 @@ impl Peer {
         }
     }
 
-    /// Cancels all calls: nobody waits for them any more.
+    /// Fails the calls that wait for objects that were ended; they need not wait for what such an
+    /// object still does.
+    pub(super) fn drop_ended(&self) {
+        let calls: Vec<_> = self.calls.lock().values().cloned().collect();
+        for pending in calls {
+            if pending.token.is_cancelled() {
+                drop(pending.waiting());
+            }
+        }
+    }
+
+    /// Takes back the objects of the connection and cancels all its calls: nobody waits for them
+    /// any more.
     pub(super) fn closed(&self) {
+        self.exports.close(self.id);
         let calls = std::mem::take(&mut *self.calls.lock());
         for pending in calls.into_values() {
             drop(pending.cancel());
@@ -153,6 +201,10 @@ impl Pending {
     /// Gives the call if it was still waiting.
     fn cancel(&self) -> Option<Call> {
         self.token.cancel();
+        self.waiting()
+    }
+
+    fn waiting(&self) -> Option<Call> {
         self.waiting.upgrade()?.lock().take()
     }
 }

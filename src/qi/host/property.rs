@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{ValueError, arguments::encode_arguments, subscribers::Subscribers};
+use super::{ValueError, arguments::check_arguments, subscribers::Subscribers};
 use crate::qi::{
     value::{Signature, Type, Value, convert::convert},
     wire::ActionId,
@@ -92,7 +92,7 @@ impl Property {
         subscribers: Arc<Subscribers>,
     ) -> Result<Self, ValueError> {
         let changes = Signature::from(Type::tuple(vec![signature.ty().clone()]));
-        encode_arguments(vec![value.clone()], &changes)?;
+        check_arguments(vec![value.clone()], &changes)?;
         Ok(Self {
             uid,
             name: name.to_owned(),

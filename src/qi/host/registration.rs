@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Host, HostedObject, RegisterError, table::Table};
+use super::{Host, HostedObject, RegisterError, identity::Identity, table::Table};
 use crate::qi::{
     session::{CallError, CloseReason, Connection, Reply, ServiceInfoLayout, Session},
     value::{MetaMethod, MetaObject, Type},
@@ -12,7 +12,8 @@ use crate::qi::{
 };
 
 impl Host {
-    /// Puts an object on the bus of a session as the service `name`, until the session ends.
+    /// Puts an object on the bus of a session as the service `name`, until the session ends;
+    /// [`Self::publish`] keeps it there.
     ///
     /// The session should have been connected with [`Self::dispatch`]; without it everyone but the
     /// directory's own process can use the service.
@@ -30,10 +31,37 @@ impl Host {
         name: &str,
         object: &HostedObject,
     ) -> Result<Registration, RegisterError> {
+        self.registrar().register(session, name, object).await
+    }
+
+    pub(super) fn registrar(&self) -> Registrar {
+        Registrar {
+            table: Arc::clone(&self.table),
+            identity: Arc::clone(&self.identity),
+        }
+    }
+}
+
+/// The part of a host that registers, for tasks that do not keep the host alive.
+#[derive(Debug)]
+pub(super) struct Registrar {
+    table: Arc<Table>,
+    identity: Arc<Identity>,
+}
+
+impl Registrar {
+    pub(super) async fn register(
+        &self,
+        session: &Session,
+        name: &str,
+        object: &HostedObject,
+    ) -> Result<Registration, RegisterError> {
         let directory = session.connection();
         let methods = Methods::of(session.directory().object().meta())?;
-        let info = methods.layout.encode(&self.identity.describe(name))?;
-        let reply = call(directory, methods.register, info).await?;
+        let described = self.identity.describe(name, object.uid());
+        let info = methods.layout.encode(&described)?;
+        let reply = call(directory, methods.register, info).await;
+        let reply = reply.map_err(|error| refused(name, error))?;
         let id = Reader::new(&reply.payload).u32()?;
         let mut registration = Registration {
             id: ServiceId(id),
@@ -48,6 +76,20 @@ impl Host {
         registration.state = State::Serving;
         call(directory, methods.ready, number(id)).await?;
         Ok(registration)
+    }
+}
+
+/// What an error answer to registerService means. A name that is taken has no other mark than
+/// libqi's text (section 14), which other directories give too.
+fn refused(name: &str, error: CallError) -> RegisterError {
+    match error {
+        CallError::Robot { text } if text.contains(" is already registered.") => {
+            RegisterError::NameTaken {
+                name: name.to_owned(),
+                text,
+            }
+        }
+        error => error.into(),
     }
 }
 

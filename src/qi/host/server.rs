@@ -1,6 +1,11 @@
 //! Listening: hosts and the connections that others open to them.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -37,6 +42,22 @@ impl fmt::Debug for HostOptions {
     }
 }
 
+impl HostOptions {
+    /// Whether a host with these options can listen on `url`, as far as can be said without doing
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Url`], [`HostError::NothingToAdvertise`].
+    pub fn check(&self, url: &str) -> Result<(), HostError> {
+        let (host, port) = host_and_port(url)?;
+        let address = host.trim_matches(['[', ']']).parse();
+        // A name is looked up later; what stands for all interfaces is an address.
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        endpoints(url, SocketAddr::new(address, port), &self.advertise).map(|_| ())
+    }
+}
+
 /// Serves objects on one bus, to those who connect to it and on connections that this process
 /// opened itself.
 ///
@@ -46,7 +67,7 @@ pub struct Host {
     pub(super) table: Arc<Table>,
     pub(super) identity: Arc<Identity>,
     options: HostOptions,
-    end: CancellationToken,
+    pub(super) end: CancellationToken,
 }
 
 impl Host {
@@ -84,8 +105,27 @@ impl Host {
     ///
     /// Safe: nothing is listened on then.
     pub async fn listen_on(&self, url: &str) -> Result<(), HostError> {
+        let advertise = &self.options.advertise;
+        self.listen_as(url, advertise).await.map(drop)
+    }
+
+    /// Like [`Self::listen_on`], but with addresses of its own for others, in place of
+    /// [`HostOptions::advertise`]. Gives the address that is listened on.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: nothing is listened on then.
+    pub async fn listen_as(
+        &self,
+        url: &str,
+        advertise: &[String],
+    ) -> Result<SocketAddr, HostError> {
         let (listener, bound) = bind(url).await?;
-        let endpoints = endpoints(url, bound, &self.options.advertise)?;
+        let endpoints = endpoints(url, bound, advertise)?;
         let server = Server {
             table: Arc::clone(&self.table),
             options: self.options.clone(),
@@ -94,6 +134,19 @@ impl Host {
         // Ends with `end`, at the latest when the host is dropped.
         tokio::spawn(server.run(listener));
         self.identity.add_endpoints(endpoints);
+        Ok(bound)
+    }
+
+    /// Tells that others reach the host at `url` too, `tcp://host:port`: services that are
+    /// registered from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Url`].
+    pub fn advertise(&self, url: &str) -> Result<(), HostError> {
+        let (host, port) = host_and_port(url)?;
+        let endpoint = format!("tcp://{host}:{port}");
+        self.identity.add_endpoints(vec![endpoint]);
         Ok(())
     }
 
@@ -201,9 +254,15 @@ impl Server {
         let limits = self.options.limits;
         let authenticator = self.options.authenticator.clone();
         let table = Arc::clone(&self.table);
-        let serve = async move {
+        let end = self.end.clone();
+        tokio::spawn(async move {
             let mut framed = Framed::new(stream, limits.unauthenticated_payload_bytes);
-            let capabilities = match accept(&mut framed, &limits, authenticator.as_ref()).await {
+            let accepted = tokio::select! {
+                biased;
+                () = end.cancelled() => return,
+                accepted = accept(&mut framed, &limits, authenticator.as_ref()) => accepted,
+            };
+            let capabilities = match accepted {
                 Ok(capabilities) => capabilities,
                 Err(error) => {
                     tracing::debug!(%peer, %error, "not accepted");
@@ -217,15 +276,13 @@ impl Server {
                 dispatch: table,
             };
             let connection = Connection::start(framed, options);
-            let reason = connection.closed().await;
-            tracing::debug!(%peer, %reason, "connection ended");
-        };
-        let end = self.end.clone();
-        tokio::spawn(async move {
             tokio::select! {
                 biased;
-                () = end.cancelled() => {}
-                () = serve => {}
+                // Not only dropped: handlers may hold it, with the objects that they were given.
+                () = end.cancelled() => connection.close(),
+                reason = connection.closed() => {
+                    tracing::debug!(%peer, %reason, "connection ended");
+                }
             }
             drop(place);
         });

@@ -1,89 +1,76 @@
-//! An object on a bus: what comes for it, and how its calls run.
+//! An object under an address: what comes for it.
 
-use std::{sync::Arc, thread};
+use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use tokio::{
-    runtime::Handle,
-    sync::{
-        Semaphore,
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
-};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HostLimits, MethodError, Threading,
-    arguments::{decode_arguments, holds_object},
-    call::{Call, Room},
+    arguments::{Arguments, decode_arguments},
+    call::Call,
     error::text,
-    limits::permits,
-    method::Started,
+    forward, manage,
     object::Object,
-    peer::{Peer, Waiting},
+    peer::Peer,
+    resources::Resources,
+    runner::Runner,
     special,
 };
 use crate::qi::{
     session::error_payload,
-    value::Value,
+    value::Signature,
     wire::{ActionId, Kind, Message},
 };
 
-/// A registered object. Its end, by dropping it, ends its calls and its tasks; a blocking method
+/// An object that can be called: as a service by everyone, or by the peer that it was given to.
+///
+/// [`Self::end`], or dropping the last clone, ends its calls; each call holds one. A blocking method
 /// that runs already goes on until it returns, for nobody.
 #[derive(Debug)]
 pub(super) struct Service {
     object: Arc<Object>,
-    /// The calls of a single-threaded object on their way to the task that runs them.
-    queue: Option<mpsc::Sender<Arc<Waiting>>>,
-    room: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    threads: Arc<Semaphore>,
+    runner: Arc<Runner>,
     ended: CancellationToken,
 }
 
 impl Service {
-    /// Must be called within a tokio runtime. `threads` bounds the threads of blocking methods.
-    pub(super) fn new(object: Arc<Object>, limits: &HostLimits, threads: Arc<Semaphore>) -> Self {
-        let ended = CancellationToken::new();
-        let queue = (object.threading == Threading::Single).then(|| {
-            let (queue, calls) = mpsc::channel(permits(limits.calls_per_service).max(1));
-            let run = run_in_order(calls, Arc::clone(&threads), ended.clone());
-            // Ends with `ended`, at the latest when the service is dropped.
-            tokio::spawn(run);
-            queue
-        });
+    /// Calls run on `runtime`.
+    pub(super) fn new(object: Arc<Object>, resources: &Resources, runtime: &Handle) -> Self {
         Self {
+            runner: object.runner(resources, runtime),
             object,
-            queue,
-            room: Arc::new(Semaphore::new(permits(limits.calls_per_service))),
-            bytes: Arc::new(Semaphore::new(permits(limits.argument_bytes_per_service))),
-            threads,
-            ended,
+            ended: CancellationToken::new(),
         }
     }
 
-    pub(super) fn object(&self) -> &Object {
+    pub(super) const fn object(&self) -> &Arc<Object> {
         &self.object
     }
 
-    /// Takes a call or post to the main object.
-    pub(super) fn receive(&self, peer: &Arc<Peer>, message: Message) {
+    /// Cancelled when nobody can have an answer any more.
+    pub(super) const fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// Ends all calls.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
+    }
+
+    /// Takes a call or post.
+    pub(super) fn receive(self: &Arc<Self>, peer: &Arc<Peer>, message: Message) {
         let action = message.address.action;
-        let own = action >= ActionId::FIRST_OWN;
         if message.version > 0 {
             refuse(peer, &message, text::VERSION);
         } else if let Some(method) = self.object.methods.get(&action) {
-            match self.room(peer, message.payload.len()) {
-                Ok(room) => {
-                    let token = self.ended.child_token();
-                    self.run(Call::new(peer, message, method, token, room));
-                }
+            match self.runner.room(peer, message.payload.len()) {
+                Ok(room) => self
+                    .runner
+                    .run(Call::new(peer, self, message, method, room)),
                 Err(text) => refuse(peer, &message, text),
             }
-        } else if !own && self.object.meta.methods.contains_key(&action) {
-            self.special(peer, &message);
+        } else if let Some(parameters) = special::parameters(action) {
+            self.special(peer, &message, parameters);
         } else if message.kind == Kind::Post {
             self.emit(peer, &message);
         } else {
@@ -93,53 +80,45 @@ impl Service {
         }
     }
 
-    fn room(&self, peer: &Peer, bytes: usize) -> Result<Room, &'static str> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let connection = Arc::clone(peer.room()).try_acquire_owned();
-        let service = Arc::clone(&self.room).try_acquire_owned();
-        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(bytes);
-        Ok(Room {
-            _connection: connection.map_err(|_| text::CALLS)?,
-            _service: service.map_err(|_| text::BUSY)?,
-            _bytes: bytes.map_err(|_| text::BUSY)?,
-        })
-    }
-
-    fn run(&self, call: Call) {
-        match &self.queue {
-            Some(queue) => {
-                if let Err(refused) = queue.try_send(call.wait()) {
-                    let (TrySendError::Full(waiting) | TrySendError::Closed(waiting)) = refused;
-                    let call = waiting.lock().take();
-                    if let Some(call) = call {
-                        call.refuse(text::BUSY);
-                    }
-                }
-            }
-            None => {
-                let run = run_call(call, Arc::clone(&self.threads), self.ended.clone());
-                // Ends with `ended`, as every call does.
-                tokio::spawn(run);
-            }
-        }
-    }
-
     /// Runs at once, on the task that reads the connection: none of these waits for anything.
-    fn special(&self, peer: &Peer, message: &Message) {
-        let Some(method) = self.object.meta.methods.get(&message.address.action) else {
-            return;
-        };
-        let signature = &method.parameters_signature;
-        let dialect = peer.dialect();
-        let result = decode_arguments(&message.payload, message.flags, signature, dialect)
-            .and_then(|arguments| special::call(&self.object, peer, message.address, arguments));
+    fn special(self: &Arc<Self>, peer: &Arc<Peer>, message: &Message, parameters: &Signature) {
+        let (object, address) = (&self.object, message.address);
+        let decoded = decode_arguments(&message.payload, message.flags, parameters, peer.reads());
+        let result = decoded.and_then(|arguments| {
+            let observed = manage::observe_special(object, address.action, &arguments.values);
+            let result = self.special_member(peer, message, arguments);
+            if let Some(observed) = observed {
+                observed.end_encoded(&result);
+            }
+            result
+        });
         if message.kind != Kind::Call {
             return;
         }
-        peer.answer(match result {
-            Ok(payload) => message.answer(Kind::Reply, payload),
-            Err(text) => message.answer(Kind::Error, error_payload(&text)),
-        });
+        match result {
+            Ok(special::Answer::Payload(payload)) => {
+                peer.answer(message.answer(Kind::Reply, payload));
+            }
+            Ok(special::Answer::Registered(signal, payload)) => {
+                let answer = message.answer(Kind::Reply, payload);
+                forward::registered(object, peer, (address, signal), answer);
+            }
+            Err(text) => peer.answer(message.answer(Kind::Error, error_payload(&text))),
+        }
+    }
+
+    fn special_member(
+        &self,
+        peer: &Arc<Peer>,
+        message: &Message,
+        arguments: Arguments,
+    ) -> Result<special::Answer, String> {
+        let address = message.address;
+        if address.action == ActionId::PROPERTY && message.kind != Kind::Call {
+            // Objects in the value would be given to nobody.
+            return Ok(special::Answer::Payload(Default::default()));
+        }
+        special::call(&self.object, peer, address, arguments)
     }
 
     /// A post to a signal emits it; one to a property emits that it changed, which it did not
@@ -148,13 +127,12 @@ impl Service {
         let Some(signal) = self.object.meta.signals.get(&message.address.action) else {
             return;
         };
+        if self.object.upstream.is_some() {
+            return forward::post(&self.object, peer, message, &signal.signature);
+        }
         let signature = &signal.signature;
-        let dialect = peer.dialect();
-        let decoded = decode_arguments(&message.payload, message.flags, signature, dialect);
+        let decoded = decode_arguments(&message.payload, message.flags, signature, peer.reads());
         let emitted = decoded.and_then(|arguments| {
-            if arguments.values.iter().any(holds_object) {
-                return Err("objects cannot be passed on".to_owned());
-            }
             let subscribers = &self.object.subscribers;
             let emitted = subscribers.emit(signal.uid, signature, arguments.values);
             emitted.map_err(|error| error.to_string())
@@ -174,105 +152,5 @@ impl Drop for Service {
 fn refuse(peer: &Peer, message: &Message, text: &str) {
     if message.kind == Kind::Call {
         peer.answer(message.answer(Kind::Error, error_payload(text)));
-    }
-}
-
-/// One call after the other, until the service ends.
-async fn run_in_order(
-    mut calls: mpsc::Receiver<Arc<Waiting>>,
-    threads: Arc<Semaphore>,
-    ended: CancellationToken,
-) {
-    let run = async {
-        while let Some(waiting) = calls.recv().await {
-            // None if it was cancelled meanwhile.
-            let call = waiting.lock().take();
-            let Some(call) = call else {
-                continue;
-            };
-            run_call(call, Arc::clone(&threads), ended.clone()).await;
-        }
-    };
-    tokio::select! {
-        biased;
-        () = ended.cancelled() => {}
-        () = run => {}
-    }
-}
-
-/// Runs a call, until its object may go on with the next one or is no more.
-async fn run_call(call: Call, threads: Arc<Semaphore>, ended: CancellationToken) {
-    let token = call.token();
-    if token.is_cancelled() {
-        return cancel(call, &ended);
-    }
-    let Some((call, arguments)) = call.arguments() else {
-        return;
-    };
-    match call.method().handler.start(arguments) {
-        Started::Future(future) => await_result(call, future, ended).await,
-        Started::Deferred(future) => {
-            // Ends with `ended`, whose child the call's token is.
-            tokio::spawn(await_result(call, future, ended));
-        }
-        Started::Blocking(block) => {
-            let thread = tokio::select! {
-                biased;
-                () = token.cancelled() => {
-                    return cancel(call, &ended);
-                }
-                thread = threads.acquire_owned() => thread,
-            };
-            let result = on_thread(move || {
-                let result = block();
-                drop(thread);
-                result
-            });
-            tokio::select! {
-                biased;
-                () = ended.cancelled() => {}
-                result = result => call.finish(result),
-            }
-        }
-    }
-}
-
-/// Runs a blocking method on a thread of its own. Not on one of tokio's: the end of the process
-/// would wait for those, and nothing makes a blocking method hurry.
-async fn on_thread(
-    block: impl FnOnce() -> Result<Value, MethodError> + Send + 'static,
-) -> Result<Value, MethodError> {
-    let (sender, result) = oneshot::channel();
-    let runtime = Handle::current();
-    let thread = thread::Builder::new().name("qi-method".to_owned());
-    let spawned = thread.spawn(move || {
-        let _context = runtime.enter();
-        // Nobody may wait any more.
-        let _ = sender.send(block());
-    });
-    if let Err(error) = spawned {
-        return Err(MethodError::failed(format!("no thread: {error}")));
-    }
-    let gone = |_| Err(MethodError::failed(text::GONE));
-    result.await.unwrap_or_else(gone)
-}
-
-async fn await_result(
-    call: Call,
-    future: BoxFuture<'static, Result<Value, MethodError>>,
-    ended: CancellationToken,
-) {
-    let token = call.token();
-    tokio::select! {
-        biased;
-        () = token.cancelled() => cancel(call, &ended),
-        result = future => call.finish(result),
-    }
-}
-
-/// Answers a call whose token is cancelled: by its caller, or since the service is no more.
-fn cancel(call: Call, ended: &CancellationToken) {
-    if !ended.is_cancelled() {
-        call.canceled();
     }
 }

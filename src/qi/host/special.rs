@@ -1,9 +1,18 @@
 //! The members that every object has (protocol text, sections 5 and 12).
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
+
+use bytes::Bytes;
+
 use super::{
     BuildError,
-    arguments::{Arguments, dynamic_payload, holds_object},
+    arguments::{Arguments, dynamic_payload},
     error::text,
+    exports::Through,
+    manage,
     method::signature,
     object::Object,
     peer::Peer,
@@ -15,11 +24,10 @@ use crate::qi::{
         Dynamic, MetaMethod, Signature, Type, Value,
         codec::{EncodeContext, META_OBJECT_SIGNATURE, encode},
     },
-    wire::{ActionId, Address, Writer},
+    wire::{ActionId, Address, ObjectId, Writer},
 };
-use bytes::Bytes;
 
-/// Number, name, parameters and result of each.
+/// Number, name, parameters and result of each, but for those of [`manage`].
 const SPECIAL: [(ActionId, &str, &str, &str); 8] = [
     (ActionId::REGISTER_EVENT, "registerEvent", "(IIL)", "L"),
     (ActionId::UNREGISTER_EVENT, "unregisterEvent", "(IIL)", "v"),
@@ -41,6 +49,15 @@ const SPECIAL: [(ActionId, &str, &str, &str); 8] = [
     ),
 ];
 
+/// What a call of a special method leads to.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The payload of the reply.
+    Payload(Bytes),
+    /// The same, of a registration with a signal.
+    Registered(ActionId, Bytes),
+}
+
 /// The methods that every meta object has to list: libqi's clients call them by name.
 pub(super) fn methods() -> Result<Vec<MetaMethod>, BuildError> {
     let method = |(uid, name, parameters, returns)| {
@@ -54,51 +71,79 @@ pub(super) fn methods() -> Result<Vec<MetaMethod>, BuildError> {
             return_description: String::new(),
         })
     };
-    SPECIAL.into_iter().map(method).collect()
+    let all = SPECIAL.into_iter().chain(manage::METHODS);
+    all.map(method).collect()
+}
+
+/// Parameters and results of [`methods`].
+static KNOWN: LazyLock<HashMap<ActionId, (Signature, Signature)>> = LazyLock::new(|| {
+    let methods = methods().unwrap_or_default().into_iter();
+    let known = methods.map(|it| (it.uid, (it.parameters_signature, it.return_signature)));
+    known.collect()
+});
+
+/// What a special method takes; none of other members.
+pub(super) fn parameters(method: ActionId) -> Option<&'static Signature> {
+    KNOWN.get(&method).map(|(parameters, _)| parameters)
+}
+
+/// What a special method returns; none of other members.
+pub(super) fn returns(method: ActionId) -> Option<&'static Signature> {
+    KNOWN.get(&method).map(|(_, returns)| returns)
 }
 
 /// Does what a call of the special method `address.action` asks for. Gives the payload of the
 /// reply, or what the caller is told.
 pub(super) fn call(
-    object: &Object,
-    peer: &Peer,
+    object: &Arc<Object>,
+    peer: &Arc<Peer>,
     address: Address,
     arguments: Arguments,
-) -> Result<Bytes, String> {
+) -> Result<Answer, String> {
     let mut values = arguments.values.into_iter();
     let mut next = || values.next().unwrap_or(Value::Void);
-    match address.action {
+    let payload = match address.action {
         ActionId::REGISTER_EVENT | ActionId::REGISTER_EVENT_WITH_SIGNATURE => {
             let (_, signal, link) = (number(&next()), number(&next()), number(&next()));
             let wanted = Signature::parse_bytes(&bytes(next()), &peer.dialect().limits).ok();
-            register(object, peer, address, (signal, link), wanted)
+            return register(object, peer, address, (signal, link), wanted);
         }
         ActionId::UNREGISTER_EVENT => {
             let (first, _, link) = (number(&next()), number(&next()), number(&next()));
             let first = u32::try_from(first).unwrap_or(u32::MAX);
-            object.subscribers.unregister(peer.id(), link, first)?;
-            Ok(Bytes::new())
+            object.unregister(peer.id(), address, link, first)?;
+            Bytes::new()
         }
-        ActionId::META_OBJECT => Ok(object.encoded_meta.clone()),
-        // Without effect on the main object of a service (section 13).
-        ActionId::TERMINATE => Ok(Bytes::new()),
-        ActionId::PROPERTY => property_value(find(object, &next(), text::NO_PROPERTY)?),
+        ActionId::META_OBJECT => object.encoded_meta.clone(),
+        ActionId::TERMINATE => {
+            // Without effect on the main object of a service (section 13).
+            if address.object != ObjectId::MAIN {
+                peer.exports().remove(peer.id(), address);
+            }
+            Bytes::new()
+        }
+        ActionId::PROPERTY => {
+            let property = find(object, &next(), text::NO_PROPERTY)?;
+            property_value(property, peer, address)?
+        }
         ActionId::SET_PROPERTY => {
             let property = find(object, &next(), text::NO_SET_PROPERTY)?;
             set_property(property, &next())?;
-            Ok(Bytes::new())
+            Bytes::new()
         }
-        _ => property_names(object),
-    }
+        ActionId::PROPERTIES => property_names(object)?,
+        method => manage::call(object, method, &next())?,
+    };
+    Ok(Answer::Payload(payload))
 }
 
 fn register(
     object: &Object,
-    peer: &Peer,
+    peer: &Arc<Peer>,
     address: Address,
     (signal, link): (u64, u64),
     wanted: Option<Signature>,
-) -> Result<Bytes, String> {
+) -> Result<Answer, String> {
     let uid = u32::try_from(signal).map(ActionId);
     let uid = uid.map_err(|_| text::NO_SIGNAL.to_owned())?;
     if !object.meta.signals.contains_key(&uid) {
@@ -106,7 +151,7 @@ fn register(
     }
     let subscriber = Subscriber {
         id: peer.id(),
-        connection: peer.connection().clone(),
+        peer: Arc::downgrade(peer),
         signal: Address::new(address.service, address.object, uid),
         link: Some(link),
         wanted,
@@ -118,7 +163,7 @@ fn register(
     let own = u64::from(uid.0) << 32 | u64::from(peer.next_link());
     let mut writer = Writer::with_capacity(8);
     writer.u64(own);
-    Ok(writer.finish())
+    Ok(Answer::Registered(uid, writer.finish()))
 }
 
 fn find<'a>(object: &'a Object, key: &Value, unknown_number: &str) -> Result<&'a Property, String> {
@@ -132,8 +177,8 @@ fn find<'a>(object: &'a Object, key: &Value, unknown_number: &str) -> Result<&'a
     Ok(property.ok_or_else(|| format!("property \"{name}\" was not found"))?)
 }
 
-fn property_value(property: &Property) -> Result<Bytes, String> {
-    let dynamic = match property.value() {
+fn property_value(property: &Property, peer: &Peer, address: Address) -> Result<Bytes, String> {
+    let mut dynamic = match property.value() {
         Value::Dynamic(dynamic) => *dynamic,
         value => Dynamic::new(property.signature.clone(), value),
     };
@@ -141,14 +186,16 @@ fn property_value(property: &Property) -> Result<Bytes, String> {
     if dynamic.signature.is_none() {
         return Err(text::NO_VALUE.to_owned());
     }
-    dynamic_payload(&dynamic).map_err(|error| error.to_string())
+    let given = peer.give(Through::object(address), [&mut dynamic.value]);
+    let given = given.map_err(|error| error.to_string())?;
+    let payload = dynamic_payload(&dynamic, peer.dialect().encoding);
+    let payload = payload.map_err(|error| error.to_string())?;
+    given.keep();
+    Ok(payload)
 }
 
 fn set_property(property: &Property, value: &Value) -> Result<(), String> {
     let to = &property.signature;
-    if holds_object(value) {
-        return Err(format!("setProperty: objects cannot be kept as {to}"));
-    }
     // A dynamic in a dynamic counts as one (section 7).
     let mut from = &Type::Dynamic;
     let mut content = value;

@@ -1,28 +1,38 @@
 //! Who gets the events of an object (protocol text, section 12.3).
 
+use std::sync::Weak;
+
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{
     ValueError,
-    arguments::{encode_arguments, encode_converted},
+    arguments::{Reads, check_arguments, decode_arguments, encode_arguments, encode_converted},
     error::text,
+    exports::Through,
+    manage::{TRACE_OBJECT, Trace},
+    peer::Peer,
 };
 use crate::qi::{
-    session::{ConnectionId, WeakConnection},
-    value::{Signature, Value},
-    wire::{ActionId, Address, Flags, ServiceId},
+    session::{ConnectionId, SendError},
+    value::{ObjectEncoding, Signature, Value},
+    wire::{ActionId, Address, Flags},
 };
 
 /// The registrations with all signals of one object.
 #[derive(Debug, Default)]
-pub(super) struct Subscribers(Mutex<Vec<Subscriber>>);
+pub(super) struct Subscribers {
+    all: Mutex<Vec<Subscriber>>,
+    /// Whether calls and events are traced: those who registered for it turn it on (section 5).
+    pub(super) trace: Trace,
+}
 
 /// One registration; each gets its own event per emission.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) id: ConnectionId,
-    pub(super) connection: WeakConnection,
+    /// Weak: objects that the peer was given are held by it, and know their subscribers.
+    pub(super) peer: Weak<Peer>,
     /// The signal, under the number that the service has for this subscriber.
     pub(super) signal: Address,
     /// The name of the registration on its connection; none once another took it.
@@ -35,49 +45,96 @@ pub(super) struct Subscriber {
 const INVALID_LINK: u64 = u64::MAX;
 
 impl Subscribers {
+    /// Those of an object that forwards the events of another one.
+    pub(super) fn forwarded() -> Self {
+        Self {
+            trace: Trace::forwarded(),
+            ..Self::default()
+        }
+    }
+
     /// Adds a registration. One that has the same link stays, but cannot be ended any more by
     /// itself, as in libqi.
     pub(super) fn register(&self, new: Subscriber, limit: usize) -> Result<(), String> {
-        let mut all = self.0.lock();
-        let count = all.iter().filter(|known| known.id == new.id).count();
-        if count >= limit {
-            return Err(text::REGISTRATIONS.to_owned());
-        }
-        for known in all.iter_mut() {
-            if known.id == new.id && known.link == new.link {
-                known.link = None;
+        self.change(|all| {
+            let count = all.iter().filter(|known| known.id == new.id).count();
+            if count >= limit {
+                return Err(text::REGISTRATIONS.to_owned());
             }
-        }
-        all.push(new);
-        Ok(())
+            for known in all.iter_mut() {
+                if known.is_at(new.id, new.signal) && known.link == new.link {
+                    known.link = None;
+                }
+            }
+            all.push(new);
+            Ok(())
+        })
     }
 
-    /// Ends a registration; the signal is not checked, `first` is only for the error.
-    pub(super) fn unregister(&self, id: ConnectionId, link: u64, first: u32) -> Result<(), String> {
+    /// Ends a registration with the object at `address`; the signal is not checked, `first` is only
+    /// for the error.
+    pub(super) fn unregister(
+        &self,
+        id: ConnectionId,
+        address: Address,
+        link: u64,
+        first: u32,
+    ) -> Result<(), String> {
         if link == INVALID_LINK {
             return Ok(());
         }
-        let mut all = self.0.lock();
-        let found = all
-            .iter()
-            .position(|known| known.id == id && known.link == Some(link));
-        let Some(found) = found else {
-            return Err(format!("Unregister request failed for {link} {first}"));
-        };
-        all.remove(found);
-        Ok(())
+        self.change(|all| {
+            let found = all
+                .iter()
+                .position(|known| known.is_at(id, address) && known.link == Some(link));
+            let Some(found) = found else {
+                return Err(format!("Unregister request failed for {link} {first}"));
+            };
+            all.remove(found);
+            Ok(())
+        })
     }
 
     /// Ends all registrations of a connection that is over.
     pub(super) fn forget(&self, id: ConnectionId) {
-        self.0.lock().retain(|known| known.id != id);
+        self.change(|all| all.retain(|known| known.id != id));
     }
 
-    /// Ends all registrations with a service that is no more.
-    pub(super) fn leave(&self, service: ServiceId) {
-        self.0
-            .lock()
-            .retain(|known| known.signal.service != service);
+    /// Ends the registrations with the object at an address that is no more: those of one
+    /// connection, or of all.
+    pub(super) fn leave(&self, id: Option<ConnectionId>, address: Address) {
+        self.change(|all| {
+            all.retain(|known| !known.is_at(id.unwrap_or(known.id), address));
+        });
+    }
+
+    /// Ends the registrations of a connection with a signal of the object at `address`.
+    pub(super) fn drop_signal(&self, id: ConnectionId, address: Address, signal: ActionId) {
+        self.change(|all| {
+            all.retain(|known| !(known.is_at(id, address) && known.signal.action == signal));
+        });
+    }
+
+    /// Whether anyone registered with a signal.
+    pub(super) fn has(&self, signal: ActionId) -> bool {
+        let all = self.all.lock();
+        all.iter().any(|known| known.signal.action == signal)
+    }
+
+    /// The first registration with the trace turns it on, the last one to go turns it off.
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Subscriber>) -> T) -> T {
+        let traced = |all: &[Subscriber]| {
+            let mut all = all.iter();
+            all.any(|known| known.signal.action == TRACE_OBJECT)
+        };
+        let mut all = self.all.lock();
+        let before = traced(&all);
+        let result = change(&mut all);
+        let after = traced(&all);
+        if before != after {
+            self.trace.enable(after);
+        }
+        result
     }
 
     /// Sends an event to all who registered with `signal`.
@@ -90,41 +147,139 @@ impl Subscribers {
         signature: &Signature,
         values: Vec<Value>,
     ) -> Result<(), ValueError> {
-        let mut all = self.0.lock();
-        let registered = || all.iter().filter(|known| known.signal.action == signal);
-        let converts = registered().any(|known| known.wanted.is_some());
-        let kept = converts.then(|| values.clone());
-        let plain = encode_arguments(values, signature)?;
-        let mut gone = false;
-        for known in registered() {
-            let converted = known.converted(kept.as_deref(), signature);
-            let (payload, flags) = match converted {
-                Some(payload) => (payload, Flags::DYNAMIC_PAYLOAD),
-                None => (plain.clone(), Flags::NONE),
-            };
-            let Some(connection) = known.connection.upgrade() else {
-                gone = true;
-                continue;
-            };
-            if let Err(error) = connection.emit(known.signal, flags, payload) {
-                tracing::debug!(signal = %known.signal, %error, "event lost");
-            }
+        let traced = self.trace.event(signal, signature, &values);
+        if signature.ty().may_hold_objects() && values.iter().any(Value::holds_objects) {
+            check_arguments(values.clone(), signature)?;
+            self.emit_objects(signal, signature, &values);
+        } else {
+            let mut all = self.all.lock();
+            let mut registered = all.iter().filter(|known| known.signal.action == signal);
+            let converts = registered.any(|known| known.wanted.is_some());
+            let kept = converts.then(|| values.clone());
+            let payload = encode_arguments(values, signature, ObjectEncoding::default())?;
+            send_all(&mut all, signal, signature, kept.as_deref(), &payload);
         }
-        // A registration may have come in while its service left.
-        if gone {
-            all.retain(|known| known.connection.upgrade().is_some());
+        if let Some(event) = traced {
+            self.emit_trace(event);
         }
         Ok(())
     }
 
+    /// Sends an event whose payload is known already, and holds no objects.
+    pub(super) fn emit_encoded(
+        &self,
+        signal: ActionId,
+        signature: &Signature,
+        payload: &Bytes,
+        reads: Reads<'_>,
+    ) {
+        let mut all = self.all.lock();
+        let mut registered = all.iter().filter(|known| known.signal.action == signal);
+        let converts = registered.any(|known| known.wanted.is_some());
+        let decode = || decode_arguments(payload, Flags::NONE, signature, reads).ok();
+        let kept = converts.then(decode).flatten();
+        let kept = kept.as_ref().map(|arguments| &*arguments.values);
+        send_all(&mut all, signal, signature, kept, payload);
+    }
+
+    /// Tells who registered with the trace.
+    pub(super) fn emit_trace(&self, event: Value) {
+        if let Some(signature) = Trace::signature()
+            && let Err(error) = self.emit(TRACE_OBJECT, signature, vec![event])
+        {
+            tracing::debug!(%error, "not traced");
+        }
+    }
+
+    /// Each subscriber gets the objects under numbers of its own (section 13).
+    fn emit_objects(&self, signal: ActionId, signature: &Signature, values: &[Value]) {
+        let all = self.all.lock();
+        for known in all.iter().filter(|known| known.signal.action == signal) {
+            let Some(peer) = known.peer.upgrade() else {
+                continue;
+            };
+            let mut values = values.to_vec();
+            let given = match peer.give(Through::object(known.signal), &mut values) {
+                Ok(given) => given,
+                Err(error) => {
+                    tracing::debug!(signal = %known.signal, %error, "event lost");
+                    continue;
+                }
+            };
+            let encoding = peer.dialect().encoding;
+            let converted = known.converted(Some(&values), signature, encoding);
+            let event = match converted {
+                Some(payload) => Ok((payload, Flags::DYNAMIC_PAYLOAD)),
+                None => encode_arguments(values, signature, encoding).map(|it| (it, Flags::NONE)),
+            };
+            // Checked before, so that it does not fail.
+            let Ok((payload, flags)) = event else {
+                continue;
+            };
+            if known.send(payload, flags) == Some(Ok(())) {
+                given.keep();
+            }
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.lock().len()
+        self.all.lock().len()
+    }
+}
+
+/// Sends a payload to all who registered with `signal`, converted for those who want that.
+fn send_all(
+    all: &mut Vec<Subscriber>,
+    signal: ActionId,
+    signature: &Signature,
+    values: Option<&[Value]>,
+    payload: &Bytes,
+) {
+    let mut gone = false;
+    for known in all.iter().filter(|known| known.signal.action == signal) {
+        let converted = known.converted(values, signature, ObjectEncoding::default());
+        let (payload, flags) = match converted {
+            Some(payload) => (payload, Flags::DYNAMIC_PAYLOAD),
+            None => (payload.clone(), Flags::NONE),
+        };
+        gone |= known.send(payload, flags).is_none();
+    }
+    // A registration may have come in while its service left.
+    if gone {
+        all.retain(|known| known.is_reachable());
     }
 }
 
 impl Subscriber {
-    fn converted(&self, values: Option<&[Value]>, signature: &Signature) -> Option<Bytes> {
-        encode_converted(values?, signature, self.wanted.as_ref()?)
+    /// Whether it registered with the object at an address.
+    fn is_at(&self, id: ConnectionId, address: Address) -> bool {
+        self.id == id
+            && self.signal.service == address.service
+            && self.signal.object == address.object
+    }
+
+    fn is_reachable(&self) -> bool {
+        let peer = self.peer.upgrade();
+        peer.is_some_and(|peer| peer.connection().upgrade().is_some())
+    }
+
+    fn converted(
+        &self,
+        values: Option<&[Value]>,
+        signature: &Signature,
+        encoding: ObjectEncoding,
+    ) -> Option<Bytes> {
+        encode_converted(values?, signature, self.wanted.as_ref()?, encoding)
+    }
+
+    /// None where nobody is there any more.
+    fn send(&self, payload: Bytes, flags: Flags) -> Option<Result<(), ()>> {
+        let connection = self.peer.upgrade()?.connection().upgrade()?;
+        let sent = connection.emit(self.signal, flags, payload);
+        let lost = |error: SendError| {
+            tracing::debug!(signal = %self.signal, %error, "event lost");
+        };
+        Some(sent.map_err(lost))
     }
 }

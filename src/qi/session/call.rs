@@ -55,6 +55,12 @@ impl Call {
         }
     }
 
+    /// Whether nothing was queued, so that the peer will never hear of the call.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.progress, Progress::Refused(_))
+    }
+
     /// Asks the peer to cancel the call, where both sides can, and goes on waiting for its answer:
     /// whatever ends it at the peer.
     pub fn cancel(&self) {

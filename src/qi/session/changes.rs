@@ -6,7 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::{EventSink, directory::changed_service, pool::Pool};
+use super::{EventSink, directory::changed_service, known::KnownServices, pool::Pool};
 use crate::qi::wire::{Flags, ServiceId};
 
 /// A change of the directory.
@@ -70,6 +70,7 @@ pub(super) struct ChangeSource {
     /// None once the session has ended.
     sender: Mutex<Option<broadcast::Sender<DirectoryChange>>>,
     pool: Mutex<Weak<Pool>>,
+    known: Arc<KnownServices>,
 }
 
 impl ChangeSource {
@@ -77,7 +78,13 @@ impl ChangeSource {
         Arc::new(Self {
             sender: Mutex::new(Some(broadcast::Sender::new(CHANGES))),
             pool: Mutex::default(),
+            known: Arc::default(),
         })
+    }
+
+    /// The services that are forgotten when they are gone.
+    pub(super) const fn known(&self) -> &Arc<KnownServices> {
+        &self.known
     }
 
     pub(super) fn subscribe(&self) -> DirectoryChanges {
@@ -106,6 +113,7 @@ impl ChangeSource {
 
     fn end(&self) {
         self.sender.lock().take();
+        self.known.clear();
         let pool = self.pool.lock().upgrade();
         if let Some(pool) = pool {
             pool.close();
@@ -136,6 +144,8 @@ impl EventSink for Additions {
 impl EventSink for Removals {
     fn event(&self, payload: &Bytes, flags: Flags) {
         if let Some((id, name)) = changed_service(payload, flags) {
+            // First, so that whoever hears of it is not given the old one again.
+            self.0.known.forget(id, &name);
             self.0.send(DirectoryChange::Removed { id, name });
         }
     }

@@ -1,14 +1,16 @@
 //! A robot's bus as a client sees it (protocol text, section 15).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use tokio::{time::timeout, try_join};
 
 use super::{
-    CallError, CloseReason, Connection, DialError, DialOptions, Directory, DirectoryChanges,
-    DirectoryError, Endpoint, ReachError, RemoteObject, RemoteSignal, ServiceInfo,
+    CallError, CloseReason, Connection, DialError, DialOptions, Directory, DirectoryChange,
+    DirectoryChanges, DirectoryError, Endpoint, ReachError, RemoteObject, RemoteSignal, SendError,
+    ServiceInfo,
     changes::{Additions, ChangeSource, Removals},
     dial::dial,
+    known::KnownServices,
     pool::Pool,
 };
 use crate::qi::wire::ObjectId;
@@ -25,8 +27,11 @@ struct Inner {
     directory: Directory,
     machine_id: String,
     new_token: Option<String>,
+    is_local: bool,
+    local_address: IpAddr,
     pool: Arc<Pool>,
     changes: Arc<ChangeSource>,
+    known: Arc<KnownServices>,
     _signals: [RemoteSignal; 2],
 }
 
@@ -121,7 +126,10 @@ impl Session {
             directory: opened.directory,
             machine_id: opened.machine_id,
             new_token,
+            is_local: dialed.is_local,
+            local_address: dialed.local_address,
             pool,
+            known: Arc::clone(opened.changes.known()),
             changes: opened.changes,
             _signals: opened.signals,
         })))
@@ -139,10 +147,23 @@ impl Session {
         self.0.directory.object().connection()
     }
 
+    /// Our own address on the way to the directory: whoever reaches the directory from its network
+    /// reaches us there.
+    #[must_use]
+    pub fn local_address(&self) -> IpAddr {
+        self.0.local_address
+    }
+
     /// The machine that the directory runs on.
     #[must_use]
     pub fn machine_id(&self) -> &str {
         &self.0.machine_id
+    }
+
+    /// Whether the directory runs on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0.is_local
     }
 
     /// The secret that the robot wants at the next time, if it gave one.
@@ -177,7 +198,8 @@ impl Session {
         self.0.directory.service(name).await
     }
 
-    /// The main object of the service of a name.
+    /// The main object of the service of a name. It is remembered until the directory says that
+    /// the service is gone, or its connection ends (section 15).
     ///
     /// # Errors
     ///
@@ -187,11 +209,50 @@ impl Session {
     ///
     /// Safe.
     pub async fn service(&self, name: &str) -> Result<RemoteObject, ServiceError> {
+        let known = &self.0.known;
+        if let Some(object) = known.find(name) {
+            return Ok(object);
+        }
+        let since = known.now();
         let info = self
             .service_info(name)
             .await
             .map_err(ServiceError::LookUp)?;
-        self.object(&info).await
+        let object = self.object(&info).await?;
+        known.remember(name, &object, since);
+        Ok(object)
+    }
+
+    /// Like [`Self::service`], but waits for a service that is not there yet, for as long as the
+    /// session lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`]; not for a service that the directory does not know.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn wait_for_service(&self, name: &str) -> Result<RemoteObject, ServiceError> {
+        // Listened to before the first look-up, so that no addition falls between the two.
+        let mut changes = self.directory_changes();
+        loop {
+            match self.service(name).await {
+                Err(ServiceError::LookUp(CallError::Robot { .. })) => {}
+                found => return found,
+            }
+            loop {
+                match changes.next().await {
+                    Some(DirectoryChange::Added { name: added, .. }) if added == name => break,
+                    Some(DirectoryChange::Lagged { .. }) => break,
+                    Some(_) => {}
+                    None => {
+                        let closed = SendError::Closed(self.closed().await);
+                        return Err(ServiceError::LookUp(closed.into()));
+                    }
+                }
+            }
+        }
     }
 
     /// The main object of a service. Services of one process share a connection, opened at need.

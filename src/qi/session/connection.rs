@@ -68,6 +68,7 @@ pub(super) struct Shared {
     pub(super) id: ConnectionId,
     capabilities: Capabilities,
     limits: ConnectionLimits,
+    dispatch: Arc<dyn Dispatch>,
     next_link: AtomicU32,
     pub(super) registrations: Mutex<HashMap<Address, Weak<Registration>>>,
 }
@@ -103,6 +104,7 @@ impl Connection {
             id: ConnectionId(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
             capabilities,
             limits,
+            dispatch: Arc::clone(&dispatch),
             next_link: AtomicU32::new(1),
             registrations: Mutex::default(),
         });
@@ -285,6 +287,11 @@ impl Connection {
     /// A number for registering with a signal; unique on this connection.
     pub(super) fn next_link(&self) -> u32 {
         self.shared().next_link.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Who gets the calls of the peer.
+    pub(super) fn dispatch(&self) -> &Arc<dyn Dispatch> {
+        &self.shared().dispatch
     }
 
     pub(super) fn registrations(&self) -> &Mutex<HashMap<Address, Weak<Registration>>> {

@@ -1,6 +1,11 @@
 //! Opening connections.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use socket2::{SockRef, TcpKeepalive};
@@ -97,6 +102,8 @@ pub struct Dialed {
     pub authenticated: Authenticated,
     /// Whether the peer is on this machine.
     pub is_local: bool,
+    /// Our own address on the way to the peer.
+    pub local_address: IpAddr,
 }
 
 /// Opens a connection and authenticates.
@@ -126,6 +133,7 @@ pub async fn dial(endpoint: &Endpoint, options: &DialOptions) -> Result<Dialed, 
         .map_err(io_error)?;
     configure(&stream).map_err(io_error)?;
     let is_local = is_local(&stream);
+    let local_address = stream.local_addr().map_err(io_error)?.ip().to_canonical();
 
     let mut framed = Framed::new(stream, options.limits.wire.payload_bytes);
     let handshake = HandshakeOptions {
@@ -149,6 +157,7 @@ pub async fn dial(endpoint: &Endpoint, options: &DialOptions) -> Result<Dialed, 
         connection: Connection::start(framed, started),
         authenticated,
         is_local,
+        local_address,
     })
 }
 

@@ -163,7 +163,7 @@ impl FromStr for Endpoint {
 }
 
 /// Host and port of `host:port`, `[v6]:port`, `host` or a bare IPv6 address.
-fn split_port(text: &str) -> (&str, Option<&str>) {
+pub(in crate::qi) fn split_port(text: &str) -> (&str, Option<&str>) {
     if let Some((host, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         return match rest {
             "" => (host, None),

@@ -63,6 +63,26 @@ pub enum CallError {
     },
 }
 
+/// Why an object of this side cannot be passed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Nobody here answers calls of the peer: the connection was opened without a host.
+    #[error("objects cannot be passed on this connection: nobody hosts them")]
+    NotHosting,
+    /// It is no object that the host of the connection knows how to serve.
+    #[error("this object cannot be hosted")]
+    Unknown,
+    /// Too many objects answer on the connection.
+    #[error("{limit} objects already answer on this connection")]
+    TooMany {
+        /// How many may.
+        limit: usize,
+    },
+    /// The connection is over.
+    #[error("the connection is closed")]
+    Closed,
+}
+
 /// Why a connection ended.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CloseReason {

@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 
-use super::Connection;
-use crate::qi::wire::{Flags, Kind, Message};
+use super::{Connection, ExportError};
+use crate::qi::{
+    value::{LiveObject, ObjectReference},
+    wire::{Address, Flags, Kind, Message, ServiceId},
+};
 
 /// Receives the events of a signal.
 ///
@@ -32,6 +35,27 @@ pub trait Dispatch: Send + Sync {
     /// The connection ended: nothing will come any more.
     fn closed(&self, connection: ConnectionId) {
         let _ = connection;
+    }
+
+    /// Makes an object answer on a connection, to be passed as an argument to a member of
+    /// `service`; see [`Connection::export`].
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`].
+    fn export(
+        &self,
+        connection: &Connection,
+        service: ServiceId,
+        object: &LiveObject,
+    ) -> Result<ObjectReference, ExportError> {
+        let _ = (connection, service, object);
+        Err(ExportError::NotHosting)
+    }
+
+    /// Takes an object back that the peer was not told of.
+    fn withdraw(&self, connection: ConnectionId, address: Address) {
+        let _ = (connection, address);
     }
 }
 

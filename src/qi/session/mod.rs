@@ -19,13 +19,15 @@
 //! | [`connection`], [`call`] | the handle of a connection, a call on its way |
 //! | [`event`] | where messages go that the peer sends on its own |
 //! | [`signal`] | registering with remote signals |
-//! | [`object`] | objects on the other side of a connection |
+//! | [`object`], [`export`] | objects on the other side of a connection, and of this side on it |
 //! | [`endpoint`], [`mod@dial`] | where processes listen, opening connections to them |
 //! | [`directory`], [`changes`] | the service directory, services that come and go |
 //! | [`client`] | a robot's bus: directory, services and the connections that reach them |
+//! | [`backoff`] | pauses between attempts |
 //! | [`capabilities`], [`limits`], [`error`] | what both sides can do, what is accepted, what fails |
 
 pub mod auth_map;
+pub mod backoff;
 pub mod call;
 pub mod capabilities;
 pub mod changes;
@@ -36,6 +38,7 @@ pub mod directory;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod framed;
 pub mod handshake;
 pub mod limits;
@@ -45,6 +48,7 @@ pub mod signal;
 mod batch;
 mod driver;
 mod id_map;
+mod known;
 mod pool;
 mod state;
 
@@ -52,6 +56,7 @@ mod state;
 mod tests;
 
 pub use auth_map::{AuthMap, RemoteCapabilities};
+pub use backoff::Backoff;
 pub use call::{Call, Reply};
 pub use capabilities::Capabilities;
 pub use changes::{DirectoryChange, DirectoryChanges};
@@ -60,8 +65,9 @@ pub use connection::{Connection, ConnectionOptions, Subscription, WeakConnection
 pub use dial::{DialError, DialOptions, Dialed, dial};
 pub use directory::{Directory, DirectoryError, ServiceInfo, ServiceInfoLayout};
 pub use endpoint::{Endpoint, EndpointError, Scheme, ServiceEndpoint};
-pub use error::{CallError, CloseReason, SendError};
+pub use error::{CallError, CloseReason, ExportError, SendError};
 pub use event::{ConnectionId, Dispatch, EventSink, NoObjects, UNHANDLED_CALL, error_payload};
+pub use export::Export;
 pub use framed::Framed;
 pub use handshake::{Authenticated, Credentials, HandshakeError, HandshakeOptions, authenticate};
 pub use limits::ConnectionLimits;

@@ -1,13 +1,17 @@
 //! Objects on the other side of a connection.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use bytes::Bytes;
 
-use super::{Call, CallError, Connection, EventSink, RemoteSignal, SendError};
+use super::{Call, CallError, Connection, EventSink, Export, ExportError, RemoteSignal, SendError};
 use crate::qi::{
     value::{
-        Dynamic, MetaMethod, MetaObject, Signature, Type, Value,
+        AsObject, Dynamic, LiveObject, MetaMethod, MetaObject, ObjectReference, ObjectUid,
+        Signature, Type, Value,
         codec::{
             DecodeContext, EncodeContext, EncodeError, RefusedMember, decode, decode_meta_object,
             encode, encode_dynamic,
@@ -16,13 +20,38 @@ use crate::qi::{
     wire::{ActionId, Address, Flags, ObjectId, ServiceId, Writer},
 };
 
-/// An object that is reached through a connection. Cloning is cheap.
+/// An object that is reached through a connection, which it keeps open. Cloning is cheap.
+///
+/// As a [`Value`] it can be passed on: whoever gets it calls us, and we call it (section 13).
 #[derive(Clone, Debug)]
 pub struct RemoteObject {
     connection: Connection,
     service: ServiceId,
     object: ObjectId,
     meta: Arc<MetaObject>,
+    /// None where the object is not ours to release.
+    received: Option<Arc<Received>>,
+}
+
+/// An object that was handed over; given back when the last [`RemoteObject`] of it is dropped.
+#[derive(Debug)]
+struct Received {
+    connection: Connection,
+    address: Address,
+    uid: Option<ObjectUid>,
+    /// A host whose object has no such method keeps it as long as it likes (section 11).
+    terminates: bool,
+    released: AtomicBool,
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if self.terminates && !self.released.load(Ordering::Relaxed) {
+            // Where it cannot be sent, the connection is over and its objects with it.
+            let service = u32_payload(self.address.service.0);
+            let _ = self.connection.post(self.address, service);
+        }
+    }
 }
 
 /// Why a call by name has no result.
@@ -50,13 +79,21 @@ pub enum ObjectError {
         /// What is wrong with them.
         source: EncodeError,
     },
+    /// An argument is, or holds, an object that cannot be passed on.
+    #[error("the arguments of {name}: {source}")]
+    Export {
+        /// The name, as it was given.
+        name: String,
+        /// Why not.
+        source: ExportError,
+    },
     /// The call failed.
     #[error(transparent)]
     Call(#[from] CallError),
 }
 
 impl RemoteObject {
-    /// An object that is already known, as those are that come as values.
+    /// An object that is already known, to be released with [`Self::terminate`] if at all.
     #[must_use]
     pub const fn new(
         connection: Connection,
@@ -69,6 +106,56 @@ impl RemoteObject {
             service,
             object,
             meta,
+            received: None,
+        }
+    }
+
+    /// An object that came as a value through `connection`. Its host is told to terminate it when
+    /// the last clone is dropped.
+    #[must_use]
+    pub fn received(connection: Connection, reference: ObjectReference) -> Self {
+        let ObjectReference {
+            meta,
+            service,
+            object,
+            uid,
+        } = reference;
+        let received = Received {
+            connection: connection.clone(),
+            address: Address::new(service, object, ActionId::TERMINATE),
+            uid,
+            terminates: meta.methods.contains_key(&ActionId::TERMINATE),
+            released: AtomicBool::new(false),
+        };
+        Self {
+            received: Some(Arc::new(received)),
+            ..Self::new(connection, service, object, meta)
+        }
+    }
+
+    /// The remote object that a value is; none for an object that this process hosts. Looks through
+    /// dynamics.
+    #[must_use]
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let object = value.as_live()?.downcast::<Self>()?;
+        Some(Self::clone(&object))
+    }
+
+    /// Takes the objects that came in a value through `connection`: each [`Value::Object`] but the
+    /// null object becomes a [`Value::Live`] that is a [`RemoteObject`].
+    pub fn receive_all(connection: &Connection, value: &mut Value) {
+        let taken = value.visit_objects::<std::convert::Infallible>(&mut |place| {
+            if let Value::Object(reference) = place
+                && !reference.is_null()
+            {
+                let object = Self::received(connection.clone(), ObjectReference::clone(reference));
+                *place = object.into();
+            }
+            Ok(())
+        });
+        match taken {
+            Ok(()) => {}
+            Err(never) => match never {},
         }
     }
 
@@ -170,12 +257,16 @@ impl RemoteObject {
         RemoteSignal::register(&self.connection, self.service, self.object, signal, sink).await
     }
 
-    /// Tells the host that the object is needed no more (section 13).
+    /// Tells the host that the object is needed no more (section 13), at once: no clone can use it
+    /// from now on.
     ///
     /// # Errors
     ///
     /// [`SendError`].
     pub fn terminate(&self) -> Result<(), SendError> {
+        if let Some(received) = &self.received {
+            received.released.store(true, Ordering::Relaxed);
+        }
         self.post(ActionId::TERMINATE, u32_payload(self.service.0))
     }
 
@@ -210,7 +301,8 @@ impl RemoteObject {
     /// Calls a method by its name, see [`Self::method`], and decodes what it returns.
     ///
     /// Nothing is converted: arguments are of the types of the parameters. A method that takes any
-    /// arguments (`m`) takes dynamics.
+    /// arguments (`m`) takes dynamics. Objects may be passed where the connection was opened with a
+    /// host; those in the result are [`RemoteObject`]s.
     ///
     /// # Errors
     ///
@@ -218,20 +310,31 @@ impl RemoteObject {
     ///
     /// # Cancel safety
     ///
-    /// Safe: the call is cancelled.
+    /// Safe: the call is cancelled. Objects in a result that comes nevertheless stay with their
+    /// host until the connection ends.
     pub async fn call_by_name(
         &self,
         name: &str,
         arguments: Vec<Value>,
     ) -> Result<Value, ObjectError> {
         let method = self.method(name)?;
+        let mut arguments = Value::Tuple(arguments);
+        let exports = self.connection.export_all(self.service, &mut arguments);
+        let exports = exports.map_err(|source| ObjectError::Export {
+            name: name.to_owned(),
+            source,
+        })?;
         let payload =
             self.encode_arguments(method, arguments)
                 .map_err(|source| ObjectError::Arguments {
                     name: name.to_owned(),
                     source,
                 })?;
-        let reply = self.call(method.uid, payload).await?;
+        let call = self.call(method.uid, payload);
+        if !call.is_refused() {
+            exports.into_iter().for_each(Export::keep);
+        }
+        let reply = call.await?;
         let context = DecodeContext::new(
             self.connection.object_encoding(),
             self.connection.limits().wire,
@@ -240,33 +343,64 @@ impl RemoteObject {
             true => decode(&Type::Dynamic, &reply.payload, context),
             false => decode(method.return_signature.ty(), &reply.payload, context),
         };
-        value.map_err(|source| {
+        let mut value = value.map_err(|source| {
             ObjectError::Call(CallError::Malformed {
                 expected: "value of the declared type",
                 source,
             })
-        })
+        })?;
+        Self::receive_all(&self.connection, &mut value);
+        Ok(value)
     }
 
     fn encode_arguments(
         &self,
         method: &MetaMethod,
-        arguments: Vec<Value>,
+        arguments: Value,
     ) -> Result<Bytes, EncodeError> {
         let mut context = EncodeContext::new(
             self.connection.object_encoding(),
             self.connection.limits().wire,
         );
         let mut writer = Writer::new();
-        match method.parameters_signature.ty() {
-            Type::Dynamic => {
-                let ty = Type::tuple(vec![Type::Dynamic; arguments.len()]);
-                let dynamic = Dynamic::new(Signature::from(ty), Value::Tuple(arguments));
+        match (method.parameters_signature.ty(), &arguments) {
+            (Type::Dynamic, Value::Tuple(items)) => {
+                let ty = Type::tuple(vec![Type::Dynamic; items.len()]);
+                let dynamic = Dynamic::new(Signature::from(ty), arguments);
                 encode_dynamic(&dynamic, &mut context, &mut writer)?;
             }
-            ty => encode(&Value::Tuple(arguments), ty, &mut context, &mut writer)?,
+            (ty, arguments) => encode(arguments, ty, &mut context, &mut writer)?,
         }
         Ok(writer.finish())
+    }
+}
+
+impl AsObject for RemoteObject {
+    fn meta(&self) -> &Arc<MetaObject> {
+        &self.meta
+    }
+
+    /// What the host says, or else made of the address: the same for all clones.
+    fn uid(&self) -> ObjectUid {
+        if let Some(uid) = self.received.as_ref().and_then(|received| received.uid) {
+            return uid;
+        }
+        let mut uid = [0; 20];
+        let address = self.service.0.to_le_bytes().into_iter();
+        let address = address.chain(self.object.0.to_le_bytes());
+        let connection = self.connection.id().0.to_le_bytes();
+        let process = std::process::id().to_le_bytes();
+        let all = address.chain(connection).chain(process);
+        for (place, byte) in uid.iter_mut().zip(all) {
+            *place = byte;
+        }
+        ObjectUid(uid)
+    }
+}
+
+impl From<RemoteObject> for Value {
+    fn from(object: RemoteObject) -> Self {
+        LiveObject::new(Arc::new(object)).into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ObjectReference, Signature};
+use super::{LiveObject, ObjectReference, Signature};
 
 /// A value, to be read together with its type.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,8 +45,10 @@ pub enum Value {
     Optional(Option<Box<Self>>),
     /// `m`
     Dynamic(Box<Dynamic>),
-    /// `o`
+    /// `o`, as it stands in a payload.
     Object(Box<ObjectReference>),
+    /// `o`, an object of this process: it gets an address when it is sent.
+    Live(LiveObject),
 }
 
 /// A value that carries its own signature, `m`.
@@ -89,7 +91,7 @@ impl Value {
             Self::Tuple(_) => "a tuple",
             Self::Optional(_) => "an optional value",
             Self::Dynamic(_) => "a dynamic value",
-            Self::Object(_) => "an object",
+            Self::Object(_) | Self::Live(_) => "an object",
         }
     }
 

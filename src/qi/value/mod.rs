@@ -9,6 +9,7 @@
 //! | [`object`] | objects passed as values |
 //! | [`codec`] | values to bytes and back |
 //! | [`convert`](mod@convert) | values of one type to another |
+//! | [`typed`] | Rust types that stand for qi types |
 
 pub mod codec;
 pub mod convert;
@@ -17,10 +18,11 @@ pub mod meta;
 pub mod object;
 pub mod signature;
 pub mod ty;
+pub mod typed;
 
 pub use convert::{ConvertError, convert};
 pub use dynamic::{Dynamic, Value};
 pub use meta::{MetaMethod, MetaMethodParameter, MetaObject, MetaProperty, MetaSignal};
-pub use object::{ObjectEncoding, ObjectReference, ObjectUid};
+pub use object::{AsObject, LiveObject, ObjectEncoding, ObjectReference, ObjectUid};
 pub use signature::{Signature, SignatureError};
 pub use ty::{Annotation, TupleType, Type};

@@ -144,6 +144,21 @@ impl Type {
         }
     }
 
+    /// Whether a value of this type may hold an object.
+    #[must_use]
+    pub fn may_hold_objects(&self) -> bool {
+        match self {
+            Self::Object | Self::Dynamic => true,
+            Self::List(element)
+            | Self::VarArgs(element)
+            | Self::KwArgs(element)
+            | Self::Optional(element) => element.may_hold_objects(),
+            Self::Map(entry) => entry.0.may_hold_objects() || entry.1.may_hold_objects(),
+            Self::Tuple(tuple) => tuple.elements.iter().any(Self::may_hold_objects),
+            _ => false,
+        }
+    }
+
     /// The fewest bytes that a value of this type takes on the wire (section 7).
     #[must_use]
     pub fn min_bytes(&self) -> usize {

@@ -165,6 +165,13 @@ impl Snapshot {
         &self.services
     }
 
+    /// The services that were on the bus beside those of the snapshot and want the package of one of
+    /// them, by name.
+    #[must_use]
+    pub const fn neighbours(&self) -> &BTreeSet<String> {
+        &self.neighbours
+    }
+
     /// The services themselves.
     #[must_use]
     pub fn into_services(self) -> BTreeMap<String, MetaObject> {

@@ -11,7 +11,7 @@ use crate::{
     transcode::{
         MESSAGE_DEPTH, Malformed, RequestError,
         error::{FieldPath, Located as _},
-        object::ObjectSource,
+        object::{ObjectName, ObjectSource},
         plan::{Element, FieldPlan, Form, MessagePlan},
         wire::{self, Fields, Wire},
     },
@@ -252,18 +252,32 @@ impl<'a> Encoder<'a> {
     /// An `ObjectRef`.
     pub(super) fn object(&mut self, reference: &[u8]) -> Result<(), RequestError> {
         let mut fields = Fields::new(reference);
-        let mut id = "";
+        let (mut id, mut service) = ("", "");
         while let Some((number, content)) = fields.next()? {
-            if number == 1 {
-                id = content.text().map_err(RequestError::from)?;
+            match number {
+                1 => id = content.text().map_err(RequestError::from)?,
+                2 => service = content.text().map_err(RequestError::from)?,
+                _ => {}
             }
         }
+        let name = match (id, service) {
+            ("", "") => ObjectName::Null,
+            ("", name) => ObjectName::Service(name),
+            (id, _) => ObjectName::Id(id),
+        };
         let start = self.out.len();
-        self.objects.write(id, self.out).map_err(|_| {
+        self.objects.write(name, self.out).map_err(|_| {
             self.out.truncate(start);
-            RequestError::UnknownObject {
-                path: FieldPath::EMPTY,
-                id: id.to_owned(),
+            let path = FieldPath::EMPTY;
+            match name {
+                ObjectName::Service(name) => RequestError::UnknownService {
+                    path,
+                    name: name.to_owned(),
+                },
+                ObjectName::Null | ObjectName::Id(_) => RequestError::UnknownObject {
+                    path,
+                    id: id.to_owned(),
+                },
             }
         })
     }

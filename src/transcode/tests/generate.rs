@@ -1,8 +1,15 @@
 //! Types and values from a source of bytes, so that proptest can make them smaller.
+//!
+//! Names nothing that only the library sees: `tests/robot_transcode.rs` includes this file as well.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::qi::value::{Annotation, Dynamic, Signature, TupleType, Type, Value};
+use crate::qi::{
+    value::{Annotation, Dynamic, ObjectReference, Signature, TupleType, Type, Value},
+    wire::{ObjectId, ServiceId},
+};
 
 /// Choices, taken from bytes; 0 when there are no more.
 pub(super) struct Source<'a>(pub(super) &'a [u8]);
@@ -132,7 +139,24 @@ impl Source<'_> {
                 Value::Optional(self.chance(2).then(|| Box::new(self.value(element, depth))))
             }
             Type::Dynamic => Value::Dynamic(Box::new(self.dynamic(depth))),
-            Type::Object | Type::Unknown => unreachable!("not generated"),
+            Type::Object => Value::Object(Box::new(self.object())),
+            Type::Unknown => unreachable!("has no values"),
+        }
+    }
+
+    /// An object without members, or none.
+    fn object(&mut self) -> ObjectReference {
+        let object = ObjectId(self.below(4) as u32);
+        let service = if object == ObjectId::NONE {
+            0
+        } else {
+            self.byte()
+        };
+        ObjectReference {
+            meta: Arc::default(),
+            service: ServiceId(service.into()),
+            object,
+            uid: None,
         }
     }
 

@@ -1,15 +1,16 @@
 //! What a value must become, by way of trees: prost-reflect for generated messages, prost for
 //! `qi.gateway.v1.Value`.
+//!
+//! Names nothing that only the library sees: `tests/robot_transcode.rs` includes this file as well.
 
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value as Reflected};
 
-use super::shapes::WRAPPER;
 use crate::{
     proto::v1::{
         self, ListValue, MapValue, OptionalValue, TupleValue, map_value, tuple_value, value::Kind,
     },
-    qi::value::{Dynamic, Type, Value},
+    qi::value::{Dynamic, ObjectReference, Type, Value},
     schema::{MessageShape, Shape},
 };
 
@@ -23,10 +24,11 @@ pub(super) fn message(
         .get_message_by_name(&shape.full_name)
         .expect("described");
     let mut message = DynamicMessage::new(descriptor);
-    let members = match value {
-        _ if shape.name.starts_with(WRAPPER) => std::slice::from_ref(value),
+    let members: &[Value] = match value {
         Value::Tuple(members) => members,
         Value::Void => &[],
+        // What protobuf cannot nest has a message of its own around it.
+        Value::List(_) | Value::Map(_) | Value::Optional(_) => std::slice::from_ref(value),
         other => unreachable!("{other:?} is no message"),
     };
     assert_eq!(members.len(), shape.fields.len());
@@ -48,6 +50,14 @@ fn reflected(pool: &DescriptorPool, shape: &Shape, value: &Value) -> Option<Refl
             let bytes = value_message(dynamic).encode_to_vec();
             Reflected::Message(DynamicMessage::decode(descriptor, &*bytes).expect("a message"))
         }
+        (Shape::Object, Value::Object(object)) => {
+            let descriptor = pool
+                .get_message_by_name("qi.gateway.v1.ObjectRef")
+                .expect("static");
+            let mut message = DynamicMessage::new(descriptor);
+            message.set_field_by_name("id", Reflected::String(object_id(object)));
+            Reflected::Message(message)
+        }
         (Shape::Optional(_), Value::Optional(None)) => return None,
         (Shape::Optional(inner), Value::Optional(Some(value))) => some(inner, value),
         (Shape::Repeated(inner), Value::List(items)) => {
@@ -67,6 +77,15 @@ fn reflected(pool: &DescriptorPool, shape: &Shape, value: &Value) -> Option<Refl
         (Shape::Scalar(_), value) => scalar(value),
         (shape, value) => unreachable!("{value:?} as {shape:?}"),
     })
+}
+
+/// The id of an object, from which it can be told again.
+pub(super) fn object_id(object: &ObjectReference) -> String {
+    if object.is_null() {
+        String::new()
+    } else {
+        format!("{}.{}", object.service.0, object.object.0)
+    }
 }
 
 fn scalar(value: &Value) -> Reflected {

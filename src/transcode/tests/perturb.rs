@@ -1,4 +1,6 @@
 //! Other bytes for the same message: what protobuf allows and encoders seldom do.
+//!
+//! Names nothing that only the library sees: `tests/robot_transcode.rs` includes this file as well.
 
 use prost::{
     bytes::Buf as _,

@@ -153,6 +153,13 @@ fn what_is_no_message_is_malformed() {
     refuses("(i)", "0c", "message: a group ends that did not begin");
 }
 
+fn reference(id: &str, service: &str) -> v1::ObjectRef {
+    v1::ObjectRef {
+        id: id.to_owned(),
+        service: service.to_owned(),
+    }
+}
+
 #[test]
 fn x_and_unknown_objects_cannot_be_sent() {
     refuses(
@@ -162,17 +169,27 @@ fn x_and_unknown_objects_cannot_be_sent() {
     );
     refuses("(o)", "0a03 0a0161", "f1: there is no object \"a\"");
     refuses("(o)", "", "f1: there is no object \"\"");
-    let object = value(Kind::ObjectValue(v1::ObjectRef { id: "b".into() }), "");
+    let object = value(Kind::ObjectValue(reference("b", "")), "");
     let error = to_dynamic(&object).unwrap_err();
     assert_eq!(error.to_string(), "object_value: there is no object \"b\"");
+    let service = value(Kind::ObjectValue(reference("", "c")), "");
+    let error = to_dynamic(&service).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "object_value: no client hosts a service \"c\""
+    );
 }
 
 #[test]
 fn objects_are_written_by_their_source() {
     struct One;
     impl ObjectSource for One {
-        fn write(&mut self, id: &str, out: &mut Writer) -> Result<(), UnknownObject> {
-            out.raw(id.as_bytes());
+        fn write(&mut self, name: ObjectName<'_>, out: &mut Writer) -> Result<(), UnknownObject> {
+            match name {
+                ObjectName::Null => out.raw(b"null"),
+                ObjectName::Id(id) => out.raw(id.as_bytes()),
+                ObjectName::Service(name) => out.raw(format!("service {name}").as_bytes()),
+            }
             Ok(())
         }
     }
@@ -186,6 +203,17 @@ fn objects_are_written_by_their_source() {
     let message = from_hex("0a00 1001 0a04 0a026964");
     plan.to_qi(&message, &mut context, &mut out).unwrap();
     assert_eq!(out.as_slice(), b"id\x01");
+    // Where there are both, the id counts.
+    for (message, written) in [
+        ("0a03 120161 1001", &b"service a\x01"[..]),
+        ("0a06 0a0162 120161 1001", b"b\x01"),
+        ("0a00 1001", b"null\x01"),
+    ] {
+        let mut out = Writer::new();
+        plan.to_qi(&from_hex(message), &mut context, &mut out)
+            .unwrap();
+        assert_eq!(out.as_slice(), written, "{message}");
+    }
 }
 
 #[test]

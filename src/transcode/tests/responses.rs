@@ -365,7 +365,10 @@ fn lists_and_dynamics_hold_objects_too() {
     let id = String::new();
     assert_eq!(
         value.kind,
-        Some(v1::value::Kind::ObjectValue(v1::ObjectRef { id }))
+        Some(v1::value::Kind::ObjectValue(v1::ObjectRef {
+            id,
+            ..v1::ObjectRef::default()
+        }))
     );
 }
 

@@ -21,9 +21,6 @@ pub(super) struct Shapes {
     messages: usize,
 }
 
-/// The name of a message that wraps what protobuf cannot nest begins so.
-pub(super) const WRAPPER: &str = "Wrapper";
-
 impl Shapes {
     /// The payload of a method with these parameters.
     pub(super) fn payload(&mut self, ty: &Type) -> Payload {
@@ -94,7 +91,7 @@ impl Shapes {
     fn nested(&mut self, ty: &Type) -> Shape {
         match self.shape(ty) {
             Shape::Repeated(_) | Shape::Map(..) | Shape::Optional(_) => {
-                Shape::Message(self.message(WRAPPER, &[ty]))
+                Shape::Message(self.message("Wrapper", &[ty]))
             }
             single => single,
         }

@@ -1,7 +1,7 @@
 // A gRPC client without generated code that a test drives: client.cjs HOST:PORT.
 //
 // It learns every schema through server reflection v1. The commands and answers are those of
-// python/grpc_client.py (unary, stream, cancel, services, refresh); messages are in the JSON form of
+// python/grpc_client.py (unary, stream, talk, say, hush, cancel, services, refresh); messages are in the JSON form of
 // @grpc/proto-loader: lowerCamelCase, 64 bit integers and enums as strings, bytes in base64.
 'use strict';
 
@@ -61,7 +61,28 @@ async function unary(command) {
 
 async function stream(command) {
   const { client, method, metadata, options } = await prepare(command);
-  const call = client[method](command.request ?? {}, metadata, options);
+  follow(command, client[method](command.request ?? {}, metadata, options));
+}
+
+async function talk(command) {
+  const { client, method, metadata, options } = await prepare(command);
+  const call = client[method](metadata, options);
+  follow(command, call);
+  for (const request of command.requests) call.write(request);
+}
+
+async function say(command) {
+  calls.get(command.call).write(command.request);
+  answer(command, {});
+}
+
+async function hush(command) {
+  calls.get(command.call).end();
+  answer(command, {});
+}
+
+/** Answers with what a stream brings, and with its end. */
+function follow(command, call) {
   calls.set(command.id, call);
   call.on('metadata', (headers) => answer(command, { headers: headers.getMap() }));
   call.on('data', (response) => answer(command, { response }));
@@ -86,7 +107,7 @@ async function refresh(command) {
   answer(command, {});
 }
 
-const operations = { unary, stream, cancel, services, refresh };
+const operations = { unary, stream, talk, say, hush, cancel, services, refresh };
 
 process.stdout.write(`ready ${address}\n`);
 readline

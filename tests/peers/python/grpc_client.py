@@ -8,6 +8,10 @@ Prints `ready HOST:PORT`, then reads one JSON command a line and answers with JS
         -> {"code", "message", "response", "details"}
     {"op": "stream", ...the same}
         -> {"headers"}, then {"response"} for every message, then {"code", "message", "details"}
+    {"op": "talk", ...the same with "requests", the first messages}
+        -> the same, for a method that streams both ways
+    {"op": "say", "call": id, "request"}   sends one more message; -> {}
+    {"op": "hush", "call": id}             there are no more messages; -> {}
     {"op": "cancel", "call": id}           cancels a call or stream
     {"op": "services"}                     -> {"services": [names]}
     {"op": "refresh"}                      forgets every schema; -> {}
@@ -17,6 +21,7 @@ an error, each with its `@type`.
 """
 
 import json
+import queue
 import sys
 import threading
 
@@ -42,6 +47,7 @@ class Client:
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
         self.schema_lock = threading.Lock()
         self.calls = {}
+        self.talks = {}
         self.refresh()
 
     def refresh(self):
@@ -93,6 +99,32 @@ class Client:
     def stream(self, command):
         rpc = self.calls[command["id"]] = self.start(command)
         threading.Thread(target=self.read_stream, args=(command, rpc), daemon=True).start()
+
+    def talk(self, command):
+        call, request_class = self.method(command["method"])
+        sent = queue.Queue()
+        self.talks[command["id"]] = sent, request_class
+        for request in command["requests"]:
+            self.say({"call": command["id"], "request": request})
+        rpc = self.calls[command["id"]] = call(
+            iter(sent.get, None), timeout=command.get("timeout"),
+            metadata=tuple((command.get("metadata") or {}).items()))
+        # Ends the thread in which grpcio sends the messages.
+        rpc.add_callback(lambda: sent.put(None))
+        threading.Thread(target=self.read_stream, args=(command, rpc), daemon=True).start()
+
+    def say(self, command):
+        sent, request_class = self.talks[command["call"]]
+        sent.put(json_format.ParseDict(command["request"], request_class(),
+                                       descriptor_pool=self.pool))
+
+    def say_and_answer(self, command):
+        self.say(command)
+        answer(command)
+
+    def hush(self, command):
+        self.talks[command["call"]][0].put(None)
+        answer(command)
 
     def read_stream(self, command, rpc):
         try:
@@ -155,6 +187,7 @@ def main():
     stdio.claim_stdout()
     client = Client(address)
     operations = {"unary": client.unary, "stream": client.stream, "cancel": client.cancel,
+                  "talk": client.talk, "say": client.say_and_answer, "hush": client.hush,
                   "services": client.services, "refresh": client.refresh_and_answer}
     stdio.say("ready %s" % address)
     for line in sys.stdin:

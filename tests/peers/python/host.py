@@ -7,6 +7,8 @@ Prints `ready URL` once everything is registered. Ends with its standard input.
     Plain      a Python object without declared types, as tutorials write them
     Slow       methods that take time, some of which can be cancelled
     Bells      gives out objects; methods with overloads
+    Clock      a signal and a property that count, as fast as they are asked to; knows whether libqi
+               has a subscriber of the signal
 """
 
 import argparse
@@ -334,6 +336,59 @@ class Bells:
         return "texts"
 
 
+class Clock:
+    """libqi emits from a pool of threads: events that overlap leave in any order."""
+
+    def __init__(self):
+        self._watched = False
+        self._ticks = self._count = 0
+        self.tick = qi.Signal("(i)", self._on_connect)
+        self.count = qi.Property("i")
+        self.count.setValue(0)
+
+    def _on_connect(self, connected):
+        self._watched = connected
+
+    @method("isWatched", "()", "b")
+    def is_watched(self):
+        """Whether libqi has a subscriber of `tick`."""
+        return self._watched
+
+    @method("run", "(id)", "v")
+    def run(self, times, period):
+        """Emits the next ticks, that many, one every `period` seconds. Returns at once."""
+        def emit():
+            self._ticks += 1
+            self.tick(self._ticks)
+        repeat(emit, times, period)
+
+    @method("runFrom", "(ii)", "v")
+    def run_from(self, first, times):
+        """Emits ticks that count from `first`, that many."""
+        for tick in range(first, first + times):
+            self.tick(tick)
+
+    @method("countUp", "(id)", "v")
+    def count_up(self, times, period):
+        """Adds one to `count`, that many times, once every `period` seconds. Returns at once."""
+        def add():
+            self._count += 1
+            self.count.setValue(self._count)
+        repeat(add, times, period)
+
+
+def repeat(action, times, period):
+    """Does something that many times, in time on the whole, in a thread of its own."""
+    def run():
+        begin = time.monotonic()
+        for done in range(times):
+            pause = begin + done * period - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            action()
+    threading.Thread(target=run, daemon=True).start()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--listen", default="tcp://127.0.0.1:0")
@@ -342,7 +397,7 @@ def main():
     qi.logging.setLevel(qi.logging.WARNING)
     session = qi.Session()
     session.listenStandalone(options.listen)
-    for service in (Typed(), Plain(), Slow(), Bells()):
+    for service in (Typed(), Plain(), Slow(), Bells(), Clock()):
         session.registerService(type(service).__name__, service)
     stdio.say("ready %s" % session.endpoints()[0])
     stdio.run_until_stdin_ends()

@@ -1,4 +1,4 @@
-"""Registers one service on a running service directory: register.py URL NAME.
+"""Registers one service on a running service directory: register.py URL NAME [LEVEL].
 
 Prints `ready NAME` once it is registered. Ends with its standard input.
 """
@@ -13,8 +13,10 @@ import stdio
 
 @qi.multiThreaded()
 class Extra:
-    def __init__(self):
+    def __init__(self, level):
         self.onPing = qi.Signal("(i)")
+        self.level = qi.Property("i")
+        self.level.setValue(level)
 
     @qi.bind(returnType=qi.Int32, paramsType=[qi.Int32])
     def ping(self, value):
@@ -30,13 +32,14 @@ class Extra:
 
 
 def main():
-    url, name = sys.argv[1:]
+    url, name = sys.argv[1:3]
+    level = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     stdio.claim_stdout()
     qi.logging.setLevel(qi.logging.WARNING)
     session = qi.Session()
     session.connect(url)
     session.listen("tcp://127.0.0.1:0")
-    session.registerService(name, Extra())
+    session.registerService(name, Extra(level))
     stdio.say("ready %s" % name)
     stdio.run_until_stdin_ends()
 

@@ -1,12 +1,9 @@
 //! How calls run: one after the other or not, cancelled, bounded.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
 };
 
 use bytes::Bytes;
@@ -16,11 +13,12 @@ use tokio::sync::Notify;
 use super::{
     host_with,
     scripted::{Client, dynamic, member, text_of},
+    until,
 };
 use crate::qi::{
     host::{
-        Handler, HostLimits, HostOptions, HostedObject, Method, MethodError, ObjectBuilder,
-        Threading,
+        Cancellation, Handler, HostLimits, HostOptions, HostedObject, Method, MethodError,
+        ObjectBuilder, Threading,
     },
     value::Value,
     wire::{Address, Flags, Kind, Message, MessageId, ServiceId},
@@ -101,17 +99,6 @@ impl Gates {
     async fn wait_begun(&self, count: usize) {
         until(|| self.begun.load(Ordering::SeqCst) == count).await;
     }
-}
-
-async fn until(condition: impl Fn() -> bool) {
-    let poll = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), poll)
-        .await
-        .unwrap();
 }
 
 const FUTURE: u32 = 100;
@@ -225,6 +212,35 @@ async fn cancelling_drops_a_future_and_is_answered_once() {
     cancel(&mut client, MessageId(77)).await;
     client.settle().await;
     assert!(client.unasked.is_empty());
+}
+
+/// Nothing can end a method that blocks, but it can ask.
+#[tokio::test]
+async fn a_method_that_blocks_is_told_that_it_is_cancelled() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let ended = Arc::new(AtomicUsize::new(0));
+    let (begin, end) = (begun.clone(), ended.clone());
+    let wait = move |cancellation: &Cancellation| -> Result<(), MethodError> {
+        let _end = CountDrop(end.clone());
+        begin.fetch_add(1, Ordering::SeqCst);
+        loop {
+            cancellation.check()?;
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    };
+    let mut object = ObjectBuilder::new();
+    object.method(Method::cancelable("wait", wait)).unwrap();
+    let host = host_with(&object.build().unwrap(), HostOptions::default()).await;
+    let mut client = Client::authenticated(&host).await;
+    let running = start(&mut client, 100).await;
+    until(|| begun.load(Ordering::SeqCst) == 1).await;
+    cancel(&mut client, running).await;
+    assert_eq!(client.answer(running).await.kind, Kind::Canceled);
+
+    start(&mut client, 100).await;
+    until(|| begun.load(Ordering::SeqCst) == 2).await;
+    drop(client);
+    until(|| ended.load(Ordering::SeqCst) == 2).await;
 }
 
 #[tokio::test]
@@ -358,11 +374,22 @@ async fn registrations_are_bounded() {
 
 #[tokio::test]
 async fn calls_of_a_service_that_leaves_fail() {
+    calls_that_wait_for(FUTURE).await;
+}
+
+/// The thread goes on, but nobody waits for it.
+#[tokio::test]
+async fn calls_behind_a_blocking_one_fail_with_it() {
+    calls_that_wait_for(BLOCKING).await;
+}
+
+/// The service leaves while one call runs and another one waits for it.
+async fn calls_that_wait_for(method: u32) {
     let gates = Gates::new(Threading::Single);
     let host = host_with(&gates.object, HostOptions::default()).await;
     let mut client = Client::authenticated(&host).await;
     let calls = [
-        start(&mut client, FUTURE).await,
+        start(&mut client, method).await,
         start(&mut client, QUICK).await,
     ];
     client.settle().await;
@@ -378,6 +405,9 @@ async fn calls_of_a_service_that_leaves_fail() {
     assert_eq!(text_of(&gone), "The call request could not be handled.");
     drop(host);
     assert_eq!(client.receive().await, None);
+    if method == BLOCKING {
+        gates.open_thread.lock().send(()).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ pub(super) fn directory() -> HostedObject {
     object.build().unwrap()
 }
 
-fn fill(object: &mut ObjectBuilder, numbers: std::ops::Range<u32>) {
+pub(super) fn fill(object: &mut ObjectBuilder, numbers: std::ops::Range<u32>) {
     for number in numbers {
         method(object, &format!("unused{number}"), "()", "v", |_| {
             Ok(Value::Void)
@@ -83,7 +83,7 @@ fn fill(object: &mut ObjectBuilder, numbers: std::ops::Range<u32>) {
     }
 }
 
-fn method(
+pub(super) fn method(
     object: &mut ObjectBuilder,
     name: &str,
     parameters: &str,

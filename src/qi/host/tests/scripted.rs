@@ -91,6 +91,20 @@ impl Client {
         }
     }
 
+    /// The next message that is one, whatever comes before it.
+    pub(super) async fn find(&mut self, is_meant: impl Fn(&Message) -> bool) -> Message {
+        if let Some(at) = self.unasked.iter().position(&is_meant) {
+            return self.unasked.remove(at).unwrap();
+        }
+        loop {
+            let message = self.receive().await.expect("a message, not the end");
+            if is_meant(&message) {
+                return message;
+            }
+            self.unasked.push_back(message);
+        }
+    }
+
     pub(super) async fn start(
         &mut self,
         kind: Kind,
@@ -130,5 +144,5 @@ pub(super) fn text_of(error: &Message) -> String {
 /// A dynamic as it stands in a payload.
 pub(super) fn dynamic(signature: &str, value: Value) -> Bytes {
     let dynamic = Dynamic::new(signature.parse().unwrap(), value);
-    crate::qi::host::arguments::dynamic_payload(&dynamic).unwrap()
+    crate::qi::host::arguments::dynamic_payload(&dynamic, Default::default()).unwrap()
 }

@@ -176,3 +176,23 @@ async fn a_process_gets_one_connection_and_another_when_it_died() {
     assert!(second.iter().all(|found| found.id() == second[0].id()));
     assert_ne!(second[0].id(), first[0].id());
 }
+
+/// Of three endpoints one refuses, one hangs up, and the last one lets us in.
+#[tokio::test]
+async fn any_endpoint_of_a_service_will_do() {
+    let mut listeners = Vec::new();
+    for _ in 0..3 {
+        listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    }
+    listeners.sort_by_key(|listener| listener.local_addr().unwrap().port());
+    let endpoint = |listener: &TcpListener| format!("tcp://{}", listener.local_addr().unwrap());
+    let endpoints: Vec<String> = listeners.iter().map(endpoint).collect();
+    let endpoints: Vec<&str> = endpoints.iter().map(String::as_str).collect();
+    let service = info("A", ROBOT, &endpoints);
+    drop(listeners.remove(0));
+    let pool = pool("tcp://127.0.0.1:9559", true);
+    let hang_up = async { drop(listeners[0].accept().await.unwrap()) };
+    let (reached, (), _peer) = tokio::join!(pool.reach(&service), hang_up, let_in(&listeners[1]));
+    let reached = reached.unwrap();
+    assert_eq!(pool.reach(&service).await.unwrap().id(), reached.id());
+}

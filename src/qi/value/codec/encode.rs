@@ -87,6 +87,7 @@ fn write(
             write_dynamic(dynamic, context, writer, depth)?;
         }
         (Type::Object, Value::Object(object)) => encode_object(object, context, writer)?,
+        (Type::Object, Value::Live(_)) => return Err(EncodeError::NoAddress),
         (Type::List(element) | Type::VarArgs(element), Value::List(items)) => {
             writer.size(items.len())?;
             for item in items {

@@ -98,6 +98,9 @@ pub enum EncodeError {
     /// A string, list or map is too long for the protocol.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// An object of this process, which has to get an address on the connection first (section 13).
+    #[error("an object without an address cannot be sent")]
+    NoAddress,
     /// The connection wants the identity of objects, and the reference has none.
     #[error("an object without an identity cannot be sent")]
     MissingUid,

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-/// Pauses that double, each drawn at random from its upper half.
-pub(crate) struct Backoff {
+/// Pauses that double, each drawn at random from its upper half, so that many clients that lost one
+/// peer do not come back at once.
+#[derive(Clone, Debug)]
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(crate) const fn new((first, longest): (Duration, Duration)) -> Self {
+    /// The first pause and the longest one.
+    #[must_use]
+    pub const fn new((first, longest): (Duration, Duration)) -> Self {
         Self {
             first,
             longest,
@@ -21,13 +25,18 @@ impl Backoff {
     /// Starts anew after a connection that lasted longer than the pause that is due, so that a
     /// robot that accepts and hangs up at once is not hammered, and one that restarts twice in a
     /// minute is not waited for.
-    pub(crate) fn lasted(&mut self, time: Duration) {
+    pub fn lasted(&mut self, time: Duration) {
         if time > self.next {
             self.next = self.first;
         }
     }
 
-    pub(crate) async fn pause(&mut self) {
+    /// Waits for the pause that is due; the next one is longer.
+    ///
+    /// # Cancel safety
+    ///
+    /// The next pause is longer all the same.
+    pub async fn pause(&mut self) {
         let pause = self.next.mul_f64(rand::random_range(0.5..=1.0));
         self.next = (self.next * 2).min(self.longest);
         tokio::time::sleep(pause).await;

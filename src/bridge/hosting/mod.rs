@@ -1,0 +1,44 @@
+//! Services that clients host on the robot's bus.
+//!
+//! ```text
+//!   Declaration ──▶ HostedObject ──publish──▶ qi host ◀── calls of others
+//!                       │ methods                              │
+//!                       ▼                                      │
+//!                  Switchboard ◀───────────────────────────────┘
+//!                    │      ▲
+//!             Notice │      │ Outcome, events, values
+//!                    ▼      │
+//!                  whoever hosts the service
+//! ```
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`declaration`] | what is declared, and the object that becomes of it |
+//! | [`service`] | hosted services, as their hosts have them |
+//! | `switchboard`, `desk` | where calls wait for answers: with and without IO |
+//! | `objects` | objects in the values of hosted members |
+//! | `offers` | hosted services that clients pass as objects, by name |
+//! | `values` | values of the host to qi and back |
+//! | [`doors`] | where others on the bus reach what is hosted |
+//! | [`error`] | why a service is not hosted |
+
+pub mod declaration;
+pub mod doors;
+pub mod error;
+pub mod service;
+
+mod desk;
+mod objects;
+pub(super) mod offers;
+mod switchboard;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use declaration::{Declaration, DeclaredMethod, DeclaredProperty, DeclaredSignal};
+pub use desk::CallId;
+pub use doors::{Doors, HostingConfig};
+pub use error::{HostingError, Problem};
+pub use service::{HostedService, Hosting, Notice, Voice};
+pub use switchboard::Outcome;

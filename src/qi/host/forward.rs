@@ -1,0 +1,418 @@
+//! Objects that forward everything to another one (protocol text, section 13).
+//!
+//! The address of an object holds on its connection only. Whoever passes it on has to answer for it
+//! elsewhere: with the same members, each of which leads to the object itself.
+//!
+//! ```text
+//!   peer --call--> Call --bytes, or values where objects may be in them--> origin
+//!   peer <-event-- Subscribers <---- one registration as long as anyone here listens ---- origin
+//! ```
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{OnceCell, oneshot};
+
+use super::{
+    BuildError, Handler, HostedObject, Method, MethodError, Threading,
+    arguments::{Dialect, Reads, any_arguments, decode_arguments},
+    call::Call,
+    error::text,
+    manage::Stats,
+    object::Object,
+    peer::Peer,
+    runner::{Rules, Running},
+    subscribers::Subscribers,
+};
+use crate::qi::{
+    session::{
+        self, CallError, EventSink, Export, RemoteObject, RemoteSignal, Reply, SendError,
+        WeakConnection, error_payload,
+    },
+    value::{
+        MetaMethod, MetaObject, ObjectUid, Signature, Type, Value,
+        codec::{DecodeContext, EncodeContext, decode, encode, encode_dynamic, encode_meta_object},
+        convert::convert,
+    },
+    wire::{ActionId, Address, Flags, Kind, Message, Writer},
+};
+
+/// Where the calls of a forwarding object go.
+pub trait Origin: fmt::Debug + Send + Sync + 'static {
+    /// The object; none once it is no more.
+    fn object(&self) -> Option<RemoteObject>;
+}
+
+impl Origin for RemoteObject {
+    fn object(&self) -> Option<RemoteObject> {
+        Some(self.clone())
+    }
+}
+
+/// Where a forwarding object gets its events from.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    /// The registrations with the origin, each for all who listen here. Dropped first: the origin
+    /// must still be there.
+    registered: Mutex<HashMap<ActionId, Arc<OnceCell<RemoteSignal>>>>,
+    origin: Arc<dyn Origin>,
+}
+
+impl HostedObject {
+    /// An object that answers for another one, whose meta object and identity are given: calls,
+    /// properties and events are those of the other one. It is held as long as the new one.
+    ///
+    /// [`RemoteObject`]s that are passed on as values are forwarded so without further ado.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::TooLong`].
+    pub fn forwarding(
+        meta: Arc<MetaObject>,
+        uid: ObjectUid,
+        origin: Arc<dyn Origin>,
+    ) -> Result<Self, BuildError> {
+        Object::forwarding(meta, uid, origin).map(Self)
+    }
+}
+
+impl Object {
+    pub(super) fn forwarding(
+        meta: Arc<MetaObject>,
+        uid: ObjectUid,
+        origin: Arc<dyn Origin>,
+    ) -> Result<Arc<Self>, BuildError> {
+        let mut writer = Writer::new();
+        encode_meta_object(&meta, &mut writer)?;
+        let forwarded = meta.methods.iter().filter(|(uid, _)| !is_of_address(**uid));
+        let methods = forwarded.map(|(uid, method)| {
+            let method = forwarding_method(*uid, method, &origin);
+            (*uid, Arc::new(method))
+        });
+        Ok(Arc::new(Self {
+            uid,
+            methods: methods.collect(),
+            meta,
+            encoded_meta: writer.finish(),
+            properties: Vec::new(),
+            subscribers: Arc::new(Subscribers::forwarded()),
+            stats: Stats::default(),
+            // In which order calls run is for the origin to say.
+            rules: Rules {
+                threading: Threading::Multi,
+                ..Rules::default()
+            },
+            running: Running::default(),
+            upstream: Some(Upstream {
+                origin,
+                registered: Mutex::default(),
+            }),
+        }))
+    }
+}
+
+/// Whether a method is about an object's place on a connection, which each of the two has.
+const fn is_of_address(method: ActionId) -> bool {
+    matches!(
+        method,
+        ActionId::REGISTER_EVENT
+            | ActionId::UNREGISTER_EVENT
+            | ActionId::META_OBJECT
+            | ActionId::TERMINATE
+            | ActionId::REGISTER_EVENT_WITH_SIGNATURE
+    )
+}
+
+fn forwarding_method(uid: ActionId, method: &MetaMethod, origin: &Arc<dyn Origin>) -> Method {
+    let parameters = method.parameters_signature.clone();
+    let returns = method.return_signature.clone();
+    let origin = Arc::clone(origin);
+    let handler = Handler::future(move |arguments| {
+        let (origin, parameters) = (Arc::clone(&origin), parameters.clone());
+        let returns = returns.clone();
+        async move {
+            let remote = origin.object().ok_or_else(not_connected)?;
+            call_with_values(&remote, uid, arguments, &parameters, returns).await
+        }
+    });
+    Method {
+        name: method.name.clone(),
+        parameters_signature: method.parameters_signature.clone(),
+        return_signature: method.return_signature.clone(),
+        description: String::new(),
+        parameters: Vec::new(),
+        return_description: String::new(),
+        handler,
+    }
+}
+
+fn not_connected() -> MethodError {
+    MethodError::failed(text::NOT_CONNECTED)
+}
+
+/// Forwards a call as it came, if no object can be in it. Gives it back otherwise.
+pub(super) async fn run(call: Call, origin: Arc<dyn Origin>) -> Option<Call> {
+    let (method, message) = (call.method(), call.message());
+    let may_hold_objects = method.parameters_signature.ty().may_hold_objects()
+        || method.return_signature.ty().may_hold_objects();
+    if may_hold_objects || message.flags != Flags::NONE {
+        return Some(call);
+    }
+    let Some(remote) = origin.object() else {
+        call.refuse(text::NOT_CONNECTED);
+        return None;
+    };
+    let (action, payload) = (message.address.action, message.payload.clone());
+    if message.kind == Kind::Post {
+        // Nobody waits for an answer, or for an error.
+        let _ = remote.post(action, payload);
+        return None;
+    }
+    let token = call.token();
+    tokio::select! {
+        biased;
+        // Drops the forwarded call, and so cancels it.
+        () = token.cancelled() => call.cancel(),
+        answer = remote.call(action, payload) => match answer {
+            Ok(reply) if reply.flags == Flags::NONE => call.relay(reply.payload),
+            Ok(reply) => {
+                let returns = &method.return_signature;
+                call.finish(value_of(&remote, &reply, returns));
+            }
+            Err(error) => call.finish(Err(failed(error))),
+        }
+    }
+    None
+}
+
+/// What the caller is told; libqi's text where the origin is away.
+fn failed(error: CallError) -> MethodError {
+    match error {
+        CallError::Canceled => MethodError::Canceled,
+        CallError::Lost(_) => not_connected(),
+        CallError::NotSent(error) => match error {
+            SendError::Closed(_) => not_connected(),
+            error => MethodError::failed(error.to_string()),
+        },
+        error => MethodError::failed(error.to_string()),
+    }
+}
+
+/// Forwards a call whose objects have to be passed on.
+async fn call_with_values(
+    remote: &RemoteObject,
+    method: ActionId,
+    arguments: Vec<Value>,
+    parameters: &Signature,
+    returns: Signature,
+) -> Result<Value, MethodError> {
+    let (payload, exports) = encode_for(remote, arguments, parameters)?;
+    let call = remote.call(method, payload);
+    if !call.is_refused() {
+        exports.into_iter().for_each(Export::keep);
+    }
+    if !returns.ty().may_hold_objects() {
+        let reply = call.await.map_err(failed)?;
+        return value_of(remote, &reply, &returns);
+    }
+    let (sender, result) = oneshot::channel();
+    // Ends with the call, which ends with its connection at the latest.
+    tokio::spawn(answer(call, remote.clone(), returns, sender));
+    result.await.unwrap_or_else(|_| Err(not_connected()))
+}
+
+/// Waits for the answer even if nobody wants it any more: the objects in it must be given back.
+async fn answer(
+    mut call: session::Call,
+    remote: RemoteObject,
+    returns: Signature,
+    mut sender: oneshot::Sender<Result<Value, MethodError>>,
+) {
+    let answered = tokio::select! {
+        answered = &mut call => answered,
+        () = sender.closed() => {
+            call.cancel();
+            call.await
+        }
+    };
+    let result = answered.map_err(failed);
+    let result = result.and_then(|reply| value_of(&remote, &reply, &returns));
+    // Objects that nobody receives are dropped, and so released.
+    drop(sender.send(result));
+}
+
+/// Arguments for the origin, with the objects that are passed on in them.
+fn encode_for(
+    remote: &RemoteObject,
+    arguments: Vec<Value>,
+    parameters: &Signature,
+) -> Result<(Bytes, Vec<Export>), MethodError> {
+    let connection = remote.connection();
+    let mut arguments = Value::Tuple(arguments);
+    let exports = connection.export_all(remote.service(), &mut arguments);
+    let exports = exports.map_err(|error| MethodError::failed(error.to_string()))?;
+    let mut context = EncodeContext::new(connection.object_encoding(), connection.limits().wire);
+    let mut writer = Writer::new();
+    let encoded = match (parameters.ty(), arguments) {
+        (Type::Dynamic, Value::Tuple(items)) => any_arguments(items)
+            .and_then(|any| Ok(encode_dynamic(&any, &mut context, &mut writer)?)),
+        (ty, arguments) => encode(&arguments, ty, &mut context, &mut writer).map_err(Into::into),
+    };
+    encoded.map_err(|error| MethodError::failed(error.to_string()))?;
+    Ok((writer.finish(), exports))
+}
+
+/// The result in a reply, with its objects.
+fn value_of(
+    remote: &RemoteObject,
+    reply: &Reply,
+    returns: &Signature,
+) -> Result<Value, MethodError> {
+    let connection = remote.connection();
+    let context = DecodeContext::new(connection.object_encoding(), connection.limits().wire);
+    let is_dynamic = reply.flags.contains(Flags::DYNAMIC_PAYLOAD);
+    let ty = match is_dynamic {
+        true => &Type::Dynamic,
+        false => returns.ty(),
+    };
+    let malformed = |error: &dyn fmt::Display| MethodError::failed(error.to_string());
+    let mut value = decode(ty, &reply.payload, context).map_err(|error| malformed(&error))?;
+    RemoteObject::receive_all(connection, &mut value);
+    match is_dynamic {
+        true => convert(&value, ty, returns.ty()).map_err(|error| malformed(&error)),
+        false => Ok(value),
+    }
+}
+
+/// Forwards a post to a signal: the event comes back to those who listen.
+pub(super) fn post(object: &Arc<Object>, peer: &Peer, message: &Message, signature: &Signature) {
+    let Some(remote) = object.upstream.as_ref().and_then(|it| it.origin.object()) else {
+        return;
+    };
+    let action = message.address.action;
+    if message.flags == Flags::NONE && !signature.ty().may_hold_objects() {
+        let _ = remote.post(action, message.payload.clone());
+        return;
+    }
+    let decoded = decode_arguments(&message.payload, message.flags, signature, peer.reads());
+    let encoded = decoded.map(|arguments| encode_for(&remote, arguments.values, signature));
+    if let Ok(Ok((payload, exports))) = encoded
+        && remote.post(action, payload).is_ok()
+    {
+        exports.into_iter().for_each(Export::keep);
+    }
+}
+
+/// Answers a registration, once it is in force: where events come from another object, that may
+/// take a while.
+pub(super) fn registered(
+    object: &Arc<Object>,
+    peer: &Arc<Peer>,
+    (address, signal): (Address, ActionId),
+    answer: Message,
+) {
+    if object.upstream.is_none() {
+        return peer.answer(answer);
+    }
+    let (object, peer) = (Arc::clone(object), Arc::clone(peer));
+    // Ends with the call to the origin, which ends with its connection at the latest.
+    peer.clone().runtime().spawn(async move {
+        let Some(upstream) = &object.upstream else {
+            return;
+        };
+        match upstream.register(&object, signal).await {
+            Ok(()) => peer.answer(answer),
+            Err(error) => {
+                object.subscribers.drop_signal(peer.id(), address, signal);
+                let payload = error_payload(&error.to_string());
+                peer.answer(Message::new(
+                    Kind::Error,
+                    answer.id,
+                    answer.address,
+                    payload,
+                ));
+            }
+        }
+        // Who registered may have gone meanwhile.
+        upstream.release(&object.subscribers);
+    });
+}
+
+impl Upstream {
+    pub(super) const fn origin(&self) -> &Arc<dyn Origin> {
+        &self.origin
+    }
+
+    /// Registers with a signal of the origin, unless that is done.
+    async fn register(&self, object: &Arc<Object>, signal: ActionId) -> Result<(), MethodError> {
+        let remote = self.origin.object().ok_or_else(not_connected)?;
+        let signature = match object.meta.signals.get(&signal) {
+            Some(signal) => signal.signature.clone(),
+            None => return Err(MethodError::failed(text::NO_SIGNAL)),
+        };
+        let cell = Arc::clone(self.registered.lock().entry(signal).or_default());
+        let connection = remote.connection();
+        let sink = Arc::new(Forwarded {
+            object: Arc::downgrade(object),
+            connection: connection.downgrade(),
+            dialect: Dialect {
+                encoding: connection.object_encoding(),
+                limits: connection.limits().wire,
+            },
+            signal,
+            signature,
+        });
+        let registered = cell
+            .get_or_try_init(|| remote.subscribe(signal, sink))
+            .await;
+        registered.map(|_| ()).map_err(failed)
+    }
+
+    /// Ends the registrations that nobody listens to any more.
+    pub(super) fn release(&self, subscribers: &Subscribers) {
+        let unused: Vec<_> = self
+            .registered
+            .lock()
+            .extract_if(|signal, _| !subscribers.has(*signal))
+            .collect();
+        drop(unused);
+    }
+}
+
+/// Hands events of the origin on.
+struct Forwarded {
+    object: Weak<Object>,
+    connection: WeakConnection,
+    dialect: Dialect,
+    signal: ActionId,
+    signature: Signature,
+}
+
+impl EventSink for Forwarded {
+    fn event(&self, payload: &Bytes, flags: Flags) {
+        let Some(object) = self.object.upgrade() else {
+            return;
+        };
+        let reads = Reads {
+            dialect: self.dialect,
+            connection: &self.connection,
+        };
+        let (subscribers, signature) = (&object.subscribers, &self.signature);
+        if flags == Flags::NONE && !signature.ty().may_hold_objects() {
+            return subscribers.emit_encoded(self.signal, signature, payload, reads);
+        }
+        let decoded = decode_arguments(payload, flags, signature, reads);
+        let emitted = decoded.and_then(|arguments| {
+            let emitted = subscribers.emit(self.signal, signature, arguments.values);
+            emitted.map_err(|error| error.to_string())
+        });
+        if let Err(error) = emitted {
+            tracing::debug!(signal = %self.signal, error, "a forwarded event is dropped");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Objects of one client that are passed on to another one, which never meets the first.
+
+use bytes::Bytes;
+
+use super::{
+    factory::{factory, item},
+    host_with,
+    scripted::{Client, member, text_of},
+};
+use crate::qi::{
+    host::{Host, HostOptions},
+    session::error_payload,
+    value::{
+        ObjectEncoding, ObjectReference, ObjectUid,
+        codec::{EncodeContext, encode_object},
+    },
+    wire::{ActionId, Address, Kind, Limits, Message, ObjectId, ServiceId, Writer},
+};
+
+const KEEP: u32 = 124;
+const GIVE: u32 = 121;
+const HELLO: u32 = 102;
+const RENAME: u32 = 103;
+const CHANGED: u32 = 100;
+
+/// Who owns an object, a client who has it from the host, and the host between them.
+struct Relay {
+    owner: Client,
+    user: Client,
+    host: Host,
+}
+
+impl Relay {
+    async fn new() -> Self {
+        let host = host_with(&factory(), HostOptions::default()).await;
+        let mut owner = Client::authenticated(&host).await;
+        let encoding = ObjectEncoding {
+            meta_object_cache: false,
+            object_uid: true,
+        };
+        let reference = ObjectReference {
+            meta: std::sync::Arc::new(item("x").meta().clone()),
+            service: ServiceId(2),
+            object: ObjectId::FIRST_OF_CALLER,
+            uid: Some(ObjectUid([7; 20])),
+        };
+        let mut writer = Writer::new();
+        let mut context = EncodeContext::new(encoding, Limits::default());
+        encode_object(&reference, &mut context, &mut writer).unwrap();
+        let kept = owner.call(member(KEEP), writer.finish()).await;
+        assert_eq!(kept.kind, Kind::Reply);
+        let mut user = Client::authenticated(&host).await;
+        let given = user.call(member(GIVE), Bytes::new()).await;
+        assert_eq!(given.kind, Kind::Reply);
+        Self { owner, user, host }
+    }
+
+    /// The call that the owner gets.
+    async fn asked(&mut self, action: u32) -> Message {
+        let asked = self.owner.find(|it| it.kind == Kind::Call).await;
+        assert_eq!(asked.address, of_owner(action));
+        asked
+    }
+}
+
+fn of_owner(action: u32) -> Address {
+    Address::new(ServiceId(2), ObjectId::FIRST_OF_CALLER, ActionId(action))
+}
+
+fn of_user(action: u32) -> Address {
+    Address::new(ServiceId(2), ObjectId(3), ActionId(action))
+}
+
+/// The arguments of registerEvent for the signal `changed`.
+fn registration(link: u8) -> Bytes {
+    let mut arguments = vec![2, 0, 0, 0, 100, 0, 0, 0];
+    arguments.extend([link, 0, 0, 0, 0, 0, 0, 0]);
+    arguments.into()
+}
+
+#[tokio::test]
+async fn bytes_errors_and_cancels_are_passed_on() {
+    let mut relay = Relay::new().await;
+    let text = Bytes::from_static(b"\x03\0\0\0one");
+    let calling = relay
+        .user
+        .start(Kind::Call, of_user(RENAME), text.clone())
+        .await;
+    let asked = relay.asked(RENAME).await;
+    assert_eq!(asked.payload, text);
+    relay
+        .owner
+        .send(&asked.answer(Kind::Error, error_payload("no")))
+        .await;
+    assert_eq!(text_of(&relay.user.answer(calling).await), "no");
+
+    relay
+        .user
+        .start(Kind::Post, of_user(RENAME), text.clone())
+        .await;
+    let posted = relay.owner.find(|it| it.kind == Kind::Post).await;
+    assert_eq!((posted.address, &posted.payload), (of_owner(RENAME), &text));
+
+    let calling = relay
+        .user
+        .start(Kind::Call, of_user(HELLO), Bytes::new())
+        .await;
+    let asked = relay.asked(HELLO).await;
+    let id = Bytes::copy_from_slice(&calling.0.to_le_bytes());
+    relay.user.start(Kind::Cancel, of_user(0), id).await;
+    assert_eq!(relay.user.answer(calling).await.kind, Kind::Canceled);
+    let cancel = relay.owner.find(|it| it.kind == Kind::Cancel).await;
+    assert_eq!(cancel.payload[..], asked.id.0.to_le_bytes());
+}
+
+#[tokio::test]
+async fn the_owner_is_registered_with_while_someone_listens() {
+    let mut relay = Relay::new().await;
+    // In force before it is answered.
+    let first = relay
+        .user
+        .start(Kind::Call, of_user(0), registration(1))
+        .await;
+    let asked = relay.asked(0).await;
+    assert_eq!(asked.payload[4..8], [100, 0, 0, 0]);
+    let link = asked.payload[8..16].to_vec();
+    let reply = asked.answer(Kind::Reply, Bytes::from_static(&[0; 8]));
+    relay.owner.send(&reply).await;
+    assert_eq!(relay.user.answer(first).await.kind, Kind::Reply);
+    // Once is enough.
+    let second = relay.user.call(of_user(0), registration(2)).await;
+    assert_eq!(second.kind, Kind::Reply);
+    let text = Bytes::from_static(b"\x03\0\0\0one");
+    relay
+        .owner
+        .start(Kind::Event, of_owner(CHANGED), text.clone())
+        .await;
+    for _ in 0..2 {
+        let event = relay.user.find(|it| it.kind == Kind::Event).await;
+        assert_eq!((event.address, &event.payload), (of_user(CHANGED), &text));
+    }
+    let left = relay.user.call(of_user(1), registration(1)).await;
+    assert_eq!(left.kind, Kind::Reply);
+    relay.owner.settle().await;
+    assert!(relay.owner.unasked.is_empty(), "{:?}", relay.owner.unasked);
+    let left = relay.user.call(of_user(1), registration(2)).await;
+    assert_eq!(left.kind, Kind::Reply);
+    let asked = relay.asked(1).await;
+    assert_eq!(asked.payload[8..16], link);
+
+    // Given back while someone listens: the same.
+    let again = relay
+        .user
+        .start(Kind::Call, of_user(0), registration(3))
+        .await;
+    let asked = relay.asked(0).await;
+    let reply = asked.answer(Kind::Reply, Bytes::from_static(&[0; 8]));
+    relay.owner.send(&reply).await;
+    relay.user.answer(again).await;
+    let service = Bytes::from_static(&[2, 0, 0, 0]);
+    relay.user.start(Kind::Post, of_user(3), service).await;
+    relay.asked(1).await;
+    assert_eq!(relay.host.table.exported(), 0);
+}
+
+#[tokio::test]
+async fn a_registration_that_the_owner_refuses_is_refused() {
+    let mut relay = Relay::new().await;
+    let calling = relay
+        .user
+        .start(Kind::Call, of_user(0), registration(1))
+        .await;
+    let asked = relay.asked(0).await;
+    relay
+        .owner
+        .send(&asked.answer(Kind::Error, error_payload("not now")))
+        .await;
+    assert_eq!(text_of(&relay.user.answer(calling).await), "not now");
+    // It is not there any more.
+    let left = relay.user.call(of_user(1), registration(1)).await;
+    assert_eq!(left.kind, Kind::Error);
+}
+
+#[tokio::test]
+async fn properties_are_those_of_the_owner() {
+    let mut relay = Relay::new().await;
+    let key = Bytes::from_static(b"\x01\0\0\0s\x05\0\0\0count");
+    let calling = relay.user.start(Kind::Call, of_user(5), key.clone()).await;
+    let asked = relay.asked(5).await;
+    assert_eq!(asked.payload, key);
+    let value = Bytes::from_static(b"\x01\0\0\0i\x07\0\0\0");
+    relay
+        .owner
+        .send(&asked.answer(Kind::Reply, value.clone()))
+        .await;
+    assert_eq!(relay.user.answer(calling).await.payload, value);
+}

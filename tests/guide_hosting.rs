@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::json;
-use support::{PATIENCE, Peers, Process, hosting::Bus, python};
+use support::{Gateway, GrpcClient, PATIENCE, Peers, Process, hosting::Bus, python};
 
 /// A file of the examples.
 fn example(name: &str) -> PathBuf {
@@ -81,6 +81,20 @@ async fn the_guide_line_by_line(command: &mut Command) {
 #[tokio::test]
 async fn the_guide_in_python() {
     the_guide_line_by_line(&mut in_python()).await;
+}
+
+/// As the demo tells to: its own `foo` stays away, and gRPC clients call the hosted one.
+#[tokio::test]
+async fn the_demo_leaves_foo_to_its_host() {
+    let gateway = Gateway::demo_with(&["--without-foo"]).await;
+    gateway.wait_serving("").await;
+    let mut command = in_python();
+    let host = Process::spawn("foo", command.arg(gateway.address()));
+    host.wait_value("foo is service", PATIENCE).await;
+    gateway.wait_serving("qi.foo.v1.Foo").await;
+    let client = GrpcClient::python(gateway.address()).await;
+    let answer = client.unary("qi.foo.v1.Foo/BetterBar", json!({"arg1": 0.25}));
+    assert_eq!(answer.await.ok(), json!({"value": 0.25}));
 }
 
 #[tokio::test]

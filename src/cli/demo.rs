@@ -31,6 +31,10 @@ pub(super) struct Arguments {
     /// Which robot it is.
     #[arg(long, value_enum, default_value_t = Model::Nao)]
     robot: Model,
+
+    /// Leave out the service `foo`, to host it yourself: see docs/hosting.md.
+    #[arg(long)]
+    without_foo: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -53,6 +57,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let robot = DemoRobot::start(DemoConfig {
         model: arguments.robot.into(),
         qi_listen: Some(vec![arguments.qi_listen]),
+        without_foo: arguments.without_foo,
     })
     .await
     .map_err(|error| {
@@ -70,7 +75,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let app = bind(config).await?;
     announce(&app);
     println!("qi    {}", robot.url());
-    print_what_next(&app, robot.url());
+    match arguments.without_foo {
+        false => print_what_next(&app, robot.url()),
+        true => print_how_to_host(&app, robot.url()),
+    }
     let served = app.run(stop).await;
     robot.shutdown().await;
     served.map_err(|error| Failure::new(&error))
@@ -94,6 +102,24 @@ a signal, and what emits it:
 the same robot with libqi (pip install qi):
 
   python3 -c 'import qi; s = qi.Session(); s.connect(\"{qi_url}\"); print(s.service(\"foo\").betterBar(0.5))'
+
+Ctrl-C ends it."
+    );
+}
+
+fn print_how_to_host(app: &App, qi_url: &str) {
+    let grpc = app.local_addr();
+    println!(
+        "
+There is no service foo. Host it, in another terminal, with one of
+
+  python3 examples/hosting/foo.py {grpc}
+  node examples/hosting/foo.mjs {grpc}
+  cargo run --example foo -- --qi-url {qi_url}
+
+and call it, in a third:
+
+  grpcurl -plaintext -d '{{\"arg1\": 0.5}}' {grpc} qi.foo.v1.Foo/BetterBar
 
 Ctrl-C ends it."
     );

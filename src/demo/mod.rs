@@ -46,6 +46,8 @@ pub struct DemoConfig {
     /// Where its bus listens, `tcp://host:port` each. Default the loopback interface, on a port
     /// that the system chooses.
     pub qi_listen: Option<Vec<String>>,
+    /// Whether to leave `foo` to someone else who hosts it.
+    pub without_foo: bool,
 }
 
 /// Why the demo's robot did not start.
@@ -92,14 +94,14 @@ pub enum DemoError {
 pub struct DemoRobot {
     url: String,
     // In the order in which they are to end.
-    foo: Registration,
+    foo: Option<Registration>,
     host: Host,
     session: Session,
     simulator: Simulator,
 }
 
 impl DemoRobot {
-    /// Starts the robot and puts `foo` on its bus.
+    /// Starts the robot and puts `foo` on its bus, unless it is left out.
     ///
     /// # Errors
     ///
@@ -109,6 +111,7 @@ impl DemoRobot {
     ///
     /// Safe: what was started ends.
     pub async fn start(config: DemoConfig) -> Result<Self, DemoError> {
+        let without_foo = config.without_foo;
         let simulator = simulate(config).await?;
         let address = simulator.address().ok_or(DemoError::NoAddress)?;
         let url = address.to_string();
@@ -119,10 +122,13 @@ impl DemoRobot {
         };
         let endpoint: Endpoint = url.parse()?;
         let session = Session::connect(&endpoint, options).await?;
-        let registration = host.register(&session, "foo", &foo::build()?).await?;
+        let foo = match without_foo {
+            true => None,
+            false => Some(host.register(&session, "foo", &foo::build()?).await?),
+        };
         Ok(Self {
             url,
-            foo: registration,
+            foo,
             host,
             session,
             simulator,
@@ -137,7 +143,9 @@ impl DemoRobot {
 
     /// Takes `foo` from the bus and stops the robot.
     pub async fn shutdown(self) {
-        if let Err(error) = self.foo.leave().await {
+        if let Some(foo) = self.foo
+            && let Err(error) = foo.leave().await
+        {
             tracing::debug!(%error, "foo could not be unregistered");
         }
         self.session.close();

@@ -33,6 +33,11 @@ impl Gateway {
 
     /// The gateway with its embedded robot.
     pub(crate) async fn demo() -> Self {
+        Self::demo_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn demo_with(more: &[&str]) -> Self {
         let args = [
             "demo",
             "--listen",
@@ -40,7 +45,7 @@ impl Gateway {
             "--qi-listen",
             "tcp://127.0.0.1:0",
         ];
-        let mut gateway = Self::start(&args).await;
+        let mut gateway = Self::start(&[&args, more].concat()).await;
         gateway.qi_url = Some(gateway.process.wait_value("qi", PATIENCE).await);
         gateway
     }

@@ -253,7 +253,7 @@ struct Attempts {
 enum Judgement {
     /// No other attempt will do better.
     Final,
-    /// The directory refuses, for now.
+    /// The directory refuses; it may think better of it later.
     Refused,
     /// It says nothing about the next attempt.
     Passing,

@@ -122,13 +122,13 @@ impl DemoRobot {
         };
         let endpoint: Endpoint = url.parse()?;
         let session = Session::connect(&endpoint, options).await?;
-        let foo = match without_foo {
+        let registration = match without_foo {
             true => None,
             false => Some(host.register(&session, "foo", &foo::build()?).await?),
         };
         Ok(Self {
             url,
-            foo,
+            foo: registration,
             host,
             session,
             simulator,
@@ -143,8 +143,8 @@ impl DemoRobot {
 
     /// Takes `foo` from the bus and stops the robot.
     pub async fn shutdown(self) {
-        if let Some(foo) = self.foo
-            && let Err(error) = foo.leave().await
+        if let Some(registration) = self.foo
+            && let Err(error) = registration.leave().await
         {
             tracing::debug!(%error, "foo could not be unregistered");
         }

@@ -53,7 +53,7 @@ impl Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        // Where it cannot be sent, the connection is over and its objects with it.
+        // Where it cannot be sent, the object goes with the connection.
         let _ = self.0.terminate();
     }
 }

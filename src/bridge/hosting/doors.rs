@@ -29,7 +29,7 @@ pub struct HostingConfig {
     /// own.
     pub max_services: usize,
     /// How many calls of one hosted service may run or wait, unless its host says another number;
-    /// others fail at once. Default 1024: more than one connection of a caller may have open, at
+    /// others fail at once. Default 1024: as many as one connection of a caller may have open, at
     /// some KiB each. The most that a host may say is the host's limit of calls for one service.
     pub max_calls: usize,
 }

@@ -91,7 +91,7 @@ impl Conversation {
                 let mut talking = talking?;
                 match talking.next().await {
                     Ok(Some(response)) => Some((Ok(response), Some(talking))),
-                    // The service is off the bus before the client is told so.
+                    // The service stops answering now; the directory is told meanwhile.
                     Ok(None) => None,
                     Err(error) => Some((Err(error.status_of(&talking.name, "")), None)),
                 }

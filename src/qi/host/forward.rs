@@ -102,7 +102,7 @@ impl Object {
             properties: Vec::new(),
             subscribers: Arc::new(Subscribers::forwarded()),
             stats: Stats::default(),
-            // In which order calls run is for the origin to say.
+            // In which order calls run is for the origin to say; they may overtake one another on the way.
             rules: Rules {
                 threading: Threading::Multi,
                 ..Rules::default()

@@ -161,7 +161,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         if self.state != State::Left {
             let method = directory(self.unregister);
-            // Where nothing can be sent any more, the directory forgets the service by itself.
+            // Where it cannot be sent, the directory forgets the service with the connection.
             let _ = self.directory.call_and_forget(method, number(self.id.0));
             self.end();
         }

@@ -47,7 +47,8 @@ struct Received {
 impl Drop for Received {
     fn drop(&mut self) {
         if self.terminates && !self.released.load(Ordering::Relaxed) {
-            // Where it cannot be sent, the connection is over and its objects with it.
+            // Where it cannot be sent, the object goes with the connection: at once if that is over, and
+            // when it ends if only its queue is full.
             let service = u32_payload(self.address.service.0);
             let _ = self.connection.post(self.address, service);
         }

@@ -1,11 +1,9 @@
 //! Objects that the gateway asked for itself, and gives back.
 
-use tokio::sync::oneshot;
-
-use super::{BridgeError, dynamic::TargetError};
+use super::{BridgeError, dynamic::TargetError, objects::ReturningCall};
 use crate::{
     qi::{
-        session::{Call, Connection, RemoteObject, Reply},
+        session::{Connection, RemoteObject, Reply},
         value::{ObjectReference, Signature},
         wire::{Flags, Limits},
     },
@@ -32,15 +30,14 @@ impl Borrowed {
     ///
     /// Safe: the call is cancelled, and if it returns an object nevertheless, that is released.
     pub(crate) async fn from_call(
-        call: Call,
+        call: ReturningCall<'_>,
         connection: &Connection,
         returned: &Signature,
         method: &str,
     ) -> Result<Self, BridgeError> {
-        let (sender, receiver) = oneshot::channel();
-        // Ends with the call, which ends with its connection at the latest.
-        tokio::spawn(answer(call, connection.clone(), returned.clone(), sender));
-        let mut objects = receiver.await.unwrap_or(Err(BridgeError::Unavailable))?;
+        let reply = call.await?;
+        // From here to the end nothing waits: the objects are owned as soon as they are here.
+        let mut objects = objects_of(&reply, connection, returned)?;
         match (objects.pop(), objects.is_empty()) {
             (Some(object), true) => Ok(object),
             _ => Err(TargetError::NotAnObject {
@@ -58,31 +55,12 @@ impl Drop for Borrowed {
     }
 }
 
-type Answer = Result<Vec<Borrowed>, BridgeError>;
-
-/// Waits for the answer even if nobody wants it any more: what came with it must be given back.
-async fn answer(
-    mut call: Call,
-    connection: Connection,
-    returned: Signature,
-    mut sender: oneshot::Sender<Answer>,
-) {
-    let answered = tokio::select! {
-        answered = &mut call => answered,
-        () = sender.closed() => {
-            call.cancel();
-            call.await
-        }
-    };
-    let objects = answered
-        .map_err(BridgeError::from)
-        .and_then(|reply| objects_of(&reply, &connection, &returned));
-    // Those that nobody receives are dropped, and so released.
-    drop(sender.send(objects));
-}
-
 /// The objects in a reply, two at most; the others are given back at once.
-pub(crate) fn objects_of(reply: &Reply, connection: &Connection, returned: &Signature) -> Answer {
+pub(crate) fn objects_of(
+    reply: &Reply,
+    connection: &Connection,
+    returned: &Signature,
+) -> Result<Vec<Borrowed>, BridgeError> {
     let mut sink = BorrowingSink {
         connection,
         objects: Vec::new(),
@@ -141,7 +119,7 @@ pub(crate) mod tests {
         "o".parse().unwrap()
     }
 
-    /// Answers a call with an object of that number, or with a list of several.
+    /// Answers a call with a `Sample` of that number, or with a list of several.
     pub(crate) async fn reply(
         peer: &mut Peer,
         connection: &Connection,
@@ -151,7 +129,7 @@ pub(crate) mod tests {
         let encoding = connection.object_encoding();
         let object = |number: &u32| {
             Value::Object(Box::new(ObjectReference {
-                meta: Arc::default(),
+                meta: Arc::new(sample::meta()),
                 service: ServiceId(7),
                 object: ObjectId(*number),
                 uid: encoding.object_uid.then_some(ObjectUid([1; 20])),
@@ -180,8 +158,9 @@ pub(crate) mod tests {
     async fn what_was_borrowed_is_given_back() {
         let (connection, mut peer) = sample::connection();
         let link = sample::link(&connection, 7);
+        let (objects, returned) = (sample::objects(), returned());
         let call = link.object().call(MAKE, Bytes::new());
-        let returned = returned();
+        let call = objects.returning(call, &connection, Some(&returned));
         let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
         let answering = async {
             let call = expect(&mut peer, 7, MAKE).await;
@@ -199,8 +178,9 @@ pub(crate) mod tests {
     async fn what_comes_too_late_is_given_back_too() {
         let (connection, mut peer) = sample::connection();
         let link = sample::link(&connection, 7);
+        let (objects, returned) = (sample::objects(), returned());
         let call = link.object().call(MAKE, Bytes::new());
-        let returned = returned();
+        let call = objects.returning(call, &connection, Some(&returned));
         let pause = std::time::Duration::from_secs(1);
         let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
         let abandoned = tokio::time::timeout(pause, borrowing).await;

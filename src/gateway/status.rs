@@ -220,7 +220,9 @@ fn bridge_row(error: &BridgeError) -> Row {
         BridgeError::Export(error) => export_row(*error),
         BridgeError::Target(error) => target_row(error),
         BridgeError::Unavailable => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        BridgeError::Ended(end) => end_row(*end),
         BridgeError::Call(error) => call_row(error),
+        BridgeError::LostAfterThrough => Row::new(Code::Unknown, "CONNECTION_LOST"),
         BridgeError::Response(_) => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
     }
 }

@@ -150,6 +150,14 @@ impl Source for MemberSource {
         })
     }
 
+    fn after_opening(&self, error: BridgeError) -> BridgeError {
+        if self.through.is_some() {
+            error.after_through()
+        } else {
+            error
+        }
+    }
+
     fn decode(
         &self,
         opened: &Opened,

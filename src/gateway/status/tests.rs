@@ -104,6 +104,11 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             (Code::NotFound, "OBJECT_RELEASED"),
         ),
         (
+            GatewayError::Bridge(End::Released.into()),
+            (Code::NotFound, "OBJECT_RELEASED"),
+        ),
+        (GatewayError::Bridge(BridgeError::LostAfterThrough), LOST),
+        (
             GatewayError::Schema(FilesError::Set(malformed())),
             (Code::Internal, "SCHEMA"),
         ),

@@ -5,18 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names;
 
 /// Assigns a package to each service. Of two that want the same one, the name that sorts first
-/// gets it, and the other a suffix from a hash of its name.
+/// gets it, and the other a suffix from a hash of its name; those of `first` go before `others`, which
+/// may name them again.
 #[must_use]
-pub fn packages<'a>(services: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
-    let sorted: BTreeSet<&str> = services.into_iter().collect();
+pub fn packages<'a>(
+    first: impl IntoIterator<Item = &'a str>,
+    others: impl IntoIterator<Item = &'a str>,
+) -> BTreeMap<String, String> {
+    let first: BTreeSet<&str> = first.into_iter().collect();
+    let others: BTreeSet<&str> = others.into_iter().collect();
     let mut taken = BTreeSet::new();
-    sorted
-        .into_iter()
+    first
+        .iter()
+        .chain(others.difference(&first))
         .map(|service| {
             let word = names::candidates(&package_word(service), "_x", &[service])
                 .find(|word| taken.insert(word.clone()))
                 .unwrap_or_default();
-            (service.to_owned(), format!("qi.{word}.v1"))
+            ((*service).to_owned(), format!("qi.{word}.v1"))
         })
         .collect()
 }
@@ -133,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_name_that_sorts_first_keeps_the_package() {
-        let assigned = packages(["foo", "Foo", "bar", "gateway", "gateway_service"]);
+        let assigned = packages([], ["foo", "Foo", "bar", "gateway", "gateway_service"]);
         assert_eq!(assigned["Foo"], "qi.foo.v1");
         assert!(assigned["foo"].starts_with("qi.foo_x"), "{assigned:?}");
         assert_eq!(assigned["bar"], "qi.bar.v1");
@@ -143,7 +149,16 @@ mod tests {
         assert_eq!(distinct.len(), assigned.len());
         assert_eq!(
             assigned,
-            packages(["gateway_service", "gateway", "bar", "foo", "Foo"])
+            packages([], ["gateway_service", "gateway", "bar", "foo", "Foo"])
         );
+    }
+
+    #[test]
+    fn names_of_the_first_kind_keep_their_packages() {
+        let assigned = packages(["foo", "foo_"], ["Foo", "foo", "bar"]);
+        assert_eq!(assigned["foo"], "qi.foo.v1");
+        assert_eq!(assigned["foo_"], packages([], ["foo", "foo_"])["foo_"]);
+        assert!(assigned["Foo"].starts_with("qi.foo_x"), "{assigned:?}");
+        assert_eq!(assigned["bar"], "qi.bar.v1");
     }
 }

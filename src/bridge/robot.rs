@@ -95,6 +95,7 @@ impl Robot {
             &hosting,
             Arc::clone(&doors),
             sessions.clone(),
+            state.clone(),
             Arc::clone(&objects),
             limits,
         );

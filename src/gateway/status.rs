@@ -17,7 +17,7 @@
 //! | the request was not received | CANCELLED | `REQUEST_LOST` | |
 //! | a stream whose reader is too slow | RESOURCE_EXHAUSTED | `SLOW_READER` | if it chose FAIL |
 //! | a stream of a service that changed | UNAVAILABLE | `SERVICE_CHANGED` | subscribe again |
-//! | a service to be hosted whose name is taken | ALREADY_EXISTS | `NAME_TAKEN` | |
+//! | a service to be hosted whose name or package is taken | ALREADY_EXISTS | `NAME_TAKEN` | |
 //! | nobody can reach what is hosted | FAILED_PRECONDITION | `CANNOT_LISTEN` | see `--qi-listen` |
 //! | the robot does not take a hosted service | UNKNOWN | `ROBOT_ERROR` | |
 //! | a stream at shutdown | UNAVAILABLE | `SHUTDOWN` | |
@@ -278,7 +278,9 @@ fn hosting_row(error: &HostingError) -> Row {
         HostingError::UnknownMember { field, .. } | HostingError::Request { field, .. } => {
             Row::argument((*field).to_owned())
         }
-        HostingError::NameTaken { .. } => Row::new(Code::AlreadyExists, "NAME_TAKEN"),
+        HostingError::NameTaken { .. } | HostingError::PackageTaken { .. } => {
+            Row::new(Code::AlreadyExists, "NAME_TAKEN")
+        }
         HostingError::Register(RegisterError::Over) | HostingError::Shutdown => {
             Row::new(Code::Unavailable, "SHUTDOWN")
         }

@@ -38,8 +38,27 @@ const REFUSED_RPCS: [&str; 11] = [
 
 /// Names of services that break generated code: grpcio makes a class of the name, tonic a trait, which
 /// hides what it uses itself by these names.
-const REFUSED_SERVICES: [&str; 9] = [
-    "Arc", "Body", "Clone", "Default", "False", "None", "Option", "Self", "True",
+const REFUSED_SERVICES: [&str; 20] = [
+    "Arc",
+    "B",
+    "Body",
+    "Box",
+    "BoxFuture",
+    "Clone",
+    "CompressionEncoding",
+    "Context",
+    "Default",
+    "EnabledCompressionEncodings",
+    "False",
+    "InterceptedService",
+    "Into",
+    "None",
+    "Option",
+    "Poll",
+    "Self",
+    "StdError",
+    "T",
+    "True",
 ];
 
 /// Takes a name apart into lower-case words; `ALTextToSpeech` is al, text, to, speech. What is no

@@ -68,6 +68,16 @@ pub enum HostingError {
         /// The name.
         name: String,
     },
+    /// The generated API of another service would move for it.
+    #[error("{name} would take the package {package} of {other}")]
+    PackageTaken {
+        /// The name.
+        name: String,
+        /// The service that is there.
+        other: String,
+        /// The package of its API.
+        package: String,
+    },
     /// The robot's directory does not take the service.
     #[error("the service is not registered: {0}")]
     Register(#[source] RegisterError),

@@ -14,13 +14,14 @@ use super::{
     values::Values,
 };
 use crate::{
-    bridge::{objects::ObjectTable, service::ValueFormat},
+    bridge::{objects::ObjectTable, service::ValueFormat, supervisor::State},
     qi::{
         host::{PropertyHandle, Publication, PublicationState, RegisterError, SignalHandle},
         session::Session,
         value::{Signature, Value},
         wire::{Limits, ServiceId},
     },
+    schema,
 };
 
 /// Hosts services on the robot's bus. Cloning is cheap.
@@ -31,6 +32,7 @@ pub struct Hosting(Arc<Settings>);
 struct Settings {
     doors: Arc<Doors>,
     sessions: watch::Receiver<Option<Session>>,
+    robot: watch::Receiver<State>,
     limits: Limits,
     objects: Arc<ObjectTable>,
     calls: CallLimits,
@@ -107,6 +109,7 @@ impl Hosting {
         config: &HostingConfig,
         doors: Arc<Doors>,
         sessions: watch::Receiver<Option<Session>>,
+        robot: watch::Receiver<State>,
         objects: Arc<ObjectTable>,
         limits: Limits,
     ) -> Self {
@@ -115,6 +118,7 @@ impl Hosting {
         Self(Arc::new(Settings {
             doors,
             sessions,
+            robot,
             limits,
             objects,
             calls: CallLimits {
@@ -146,6 +150,7 @@ impl Hosting {
         let place = place.map_err(|_| HostingError::TooManyServices {
             limit: settings.services,
         })?;
+        settings.check_name(&declaration.name)?;
         let values = Values {
             limits: settings.limits,
             format,
@@ -181,6 +186,26 @@ impl Hosting {
             state,
             _place: place,
         })
+    }
+}
+
+impl Settings {
+    /// Of two services of one package the name that sorts first has it: a client that hosts `AL-Motion` is not
+    /// to take the place of the robot's `ALMotion` in the API.
+    fn check_name(&self, name: &str) -> Result<(), HostingError> {
+        let package = schema::package(name);
+        let catalogue = Arc::clone(&self.robot.borrow().catalogue);
+        let mut present = catalogue.services().filter(|it| it.is_available());
+        let displaced =
+            present.find(|it| name < it.name() && schema::package(it.name()) == package);
+        match displaced {
+            Some(other) => Err(HostingError::PackageTaken {
+                name: name.to_owned(),
+                other: other.name().to_owned(),
+                package,
+            }),
+            None => Ok(()),
+        }
     }
 }
 

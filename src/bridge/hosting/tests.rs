@@ -12,7 +12,7 @@ use super::{
     values::Values,
 };
 use crate::{
-    bridge::{objects::ObjectTable, service::ValueFormat},
+    bridge::{objects::ObjectTable, service::ValueFormat, supervisor::State},
     proto::v1,
     qi::{host::MethodError, value::Value, wire::Limits},
 };
@@ -31,7 +31,8 @@ fn hosting(config: &HostingConfig) -> Hosting {
     let doors = Arc::new(Doors::new(config));
     let sessions = watch::channel(None).1;
     let objects = Arc::new(ObjectTable::new(LEASE));
-    Hosting::new(config, doors, sessions, objects, Limits::default())
+    let robot = watch::channel(State::default()).1;
+    Hosting::new(config, doors, sessions, robot, objects, Limits::default())
 }
 
 fn declaration() -> Declaration {

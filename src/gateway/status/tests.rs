@@ -242,6 +242,14 @@ fn hosting_table() -> Vec<(GatewayError, (Code, &'static str))> {
             (Code::AlreadyExists, "NAME_TAKEN"),
         ),
         (
+            hosting(HostingError::PackageTaken {
+                name: name(),
+                other: name(),
+                package: name(),
+            }),
+            (Code::AlreadyExists, "NAME_TAKEN"),
+        ),
+        (
             hosting(RegisterError::Directory(CallError::Canceled).into()),
             ROBOT,
         ),

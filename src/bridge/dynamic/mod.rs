@@ -324,7 +324,13 @@ impl Dynamic {
     fn find(&self, place: &Place) -> Result<Found, BridgeError> {
         match place {
             Place::Service(name) => {
-                let service = self.service(name)?;
+                let service = self.service(name).map_err(|error| {
+                    // Without a robot nobody knows what it has.
+                    match self.state.borrow().connected {
+                        true => BridgeError::from(error),
+                        false => BridgeError::Unavailable,
+                    }
+                })?;
                 Ok(Found {
                     name: name.clone(),
                     meta: Arc::clone(service.meta()),

@@ -114,6 +114,25 @@ async fn a_stream_through_a_call_is_not_safe_to_retry_either() {
     assert!(matches!(*error, BridgeError::LostAfterThrough), "{error}");
 }
 
+/// While the robot is away nobody knows which services it has: to try again may help.
+#[tokio::test]
+async fn a_service_that_was_never_met_is_unavailable_without_a_robot() {
+    for connected in [true, false] {
+        let (_, state) = watch::channel(State {
+            connected,
+            ..State::default()
+        });
+        let dynamic = Dynamic::new(state, sample::objects(), false, Limits::default());
+        let place = target(false);
+        let called = dynamic.call(&place, "say", &[], ValueFormat::Exact);
+        let error = called.await.unwrap_err();
+        match connected {
+            true => assert!(matches!(error, BridgeError::Target(_)), "{error}"),
+            false => assert!(matches!(error, BridgeError::Unavailable), "{error}"),
+        }
+    }
+}
+
 /// Registering twice does no harm.
 #[tokio::test(start_paused = true)]
 async fn a_stream_of_a_service_is_safe_to_retry() {

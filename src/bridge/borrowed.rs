@@ -37,7 +37,7 @@ impl Borrowed {
     ) -> Result<Self, BridgeError> {
         let reply = call.await?;
         // From here to the end nothing waits: the objects are owned as soon as they are here.
-        let mut objects = objects_of(&reply, connection, returned)?;
+        let mut objects = objects_of(&reply, connection, Some(returned))?;
         match (objects.pop(), objects.is_empty()) {
             (Some(object), true) => Ok(object),
             _ => Err(TargetError::NotAnObject {
@@ -55,11 +55,12 @@ impl Drop for Borrowed {
     }
 }
 
-/// The objects in a reply, two at most; the others are given back at once.
+/// The objects in a reply, two at most; the others are given back at once. Without a type it is a
+/// dynamic.
 pub(crate) fn objects_of(
     reply: &Reply,
     connection: &Connection,
-    returned: &Signature,
+    returned: Option<&Signature>,
 ) -> Result<Vec<Borrowed>, BridgeError> {
     let mut sink = BorrowingSink {
         connection,
@@ -69,10 +70,11 @@ pub(crate) fn objects_of(
     let mut context = ResponseContext::new(&mut sink, connection.object_encoding());
     context.limits = limits;
     let mut unused = Vec::new();
-    if reply.flags.contains(Flags::DYNAMIC_PAYLOAD) {
-        dynamic_to_value(&reply.payload, &mut context, &mut unused)?;
-    } else {
-        typed_to_value(&reply.payload, returned, &mut context, &mut unused)?;
+    match returned {
+        Some(returned) if !reply.flags.contains(Flags::DYNAMIC_PAYLOAD) => {
+            typed_to_value(&reply.payload, returned, &mut context, &mut unused)?;
+        }
+        _ => dynamic_to_value(&reply.payload, &mut context, &mut unused)?,
     }
     Ok(sink.objects)
 }
@@ -103,7 +105,10 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::{
-        bridge::sample::{self, Peer, expect},
+        bridge::{
+            objects::Returns,
+            sample::{self, Peer, expect},
+        },
         qi::{
             value::{
                 ObjectUid, Type, Value,
@@ -126,6 +131,13 @@ pub(crate) mod tests {
         call: &Message,
         objects: &[u32],
     ) {
+        let payload = encoded(connection, objects);
+        let reply = Message::new(Kind::Reply, call.id, call.address, payload);
+        peer.send(&reply).await.unwrap();
+    }
+
+    /// An object, or a list of several, as the result of a call.
+    pub(crate) fn encoded(connection: &Connection, objects: &[u32]) -> Bytes {
         let encoding = connection.object_encoding();
         let object = |number: &u32| {
             Value::Object(Box::new(ObjectReference {
@@ -144,8 +156,7 @@ pub(crate) mod tests {
             let ty = Type::List(Box::new(Type::Object));
             encode(&list, &ty, &mut context, &mut out).unwrap();
         }
-        let reply = Message::new(Kind::Reply, call.id, call.address, out.finish());
-        peer.send(&reply).await.unwrap();
+        out.finish()
     }
 
     async fn terminated(peer: &mut Peer, object: u32) {
@@ -160,7 +171,7 @@ pub(crate) mod tests {
         let link = sample::link(&connection, 7);
         let (objects, returned) = (sample::objects(), returned());
         let call = link.object().call(MAKE, Bytes::new());
-        let call = objects.returning(call, &connection, Some(&returned));
+        let call = objects.returning(call, &connection, Returns::Value(&returned));
         let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
         let answering = async {
             let call = expect(&mut peer, 7, MAKE).await;
@@ -180,7 +191,7 @@ pub(crate) mod tests {
         let link = sample::link(&connection, 7);
         let (objects, returned) = (sample::objects(), returned());
         let call = link.object().call(MAKE, Bytes::new());
-        let call = objects.returning(call, &connection, Some(&returned));
+        let call = objects.returning(call, &connection, Returns::Value(&returned));
         let pause = std::time::Duration::from_secs(1);
         let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
         let abandoned = tokio::time::timeout(pause, borrowing).await;

@@ -30,7 +30,7 @@ use super::{
     BridgeError, Service,
     borrowed::Borrowed,
     events::{EventQueue, HubKey, Hubs, Policy, source::Source},
-    objects::{ObjectTable, ObjectUse},
+    objects::{ObjectTable, ObjectUse, Returns},
     service::{Link, ValueFormat},
     supervisor::State,
 };
@@ -184,7 +184,8 @@ impl Dynamic {
             let call = arguments.call(object, method.uid);
             let objects = &self.settings.objects;
             let connection = object.connection();
-            let reply = objects.returning(call, connection, Some(returned)).await?;
+            let returns = Returns::Value(returned);
+            let reply = objects.returning(call, connection, returns).await?;
             let decoder = self.settings.decoder(object, format);
             decoder.result(&reply.payload, reply.flags, returned)
         };
@@ -211,7 +212,7 @@ impl Dynamic {
             let object = &reached.object;
             let view = self.settings.view(&reached.name, object.meta());
             let uid = view.property(property)?.uid;
-            let reply = object.property(uid).await?;
+            let reply = self.settings.objects.property_of(object, uid).await?;
             self.settings
                 .decoder(object, format)
                 .dynamic(&reply.payload)
@@ -428,7 +429,8 @@ impl Settings {
         let (method, arguments) = found.map_err(BridgeError::in_through)?;
         let call = arguments.call(callee, method.uid);
         let (connection, returned) = (callee.connection(), &method.return_signature);
-        let call = self.objects.returning(call, connection, Some(returned));
+        let returns = Returns::Value(returned);
+        let call = self.objects.returning(call, connection, returns);
         Borrowed::from_call(call, connection, returned, &through.method).await
     }
 }

@@ -119,7 +119,7 @@ impl MemberSource {
             }
         };
         let object = link.object();
-        let reply = object.property(property).await?;
+        let reply = self.settings.objects.property_of(object, property).await?;
         let decoder = self.settings.decoder(object, format);
         let mut message = Vec::new();
         decoder.value(&reply.payload, &mut message)?;

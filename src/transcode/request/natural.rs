@@ -57,12 +57,7 @@ impl Encoder<'_> {
     }
 
     /// A dynamic of the signature, or where there is none, of the type that the arm stands for.
-    fn natural(
-        &mut self,
-        arm: &Arm<'_>,
-        signature: &str,
-        depth: u32,
-    ) -> Result<(), RequestError> {
+    fn natural(&mut self, arm: &Arm<'_>, signature: &str, depth: u32) -> Result<(), RequestError> {
         let rest = self
             .wrappers(signature)
             .map_err(|error| error.within("signature"))?;

@@ -165,18 +165,21 @@ pub(super) fn hash(texts: &[&str]) -> String {
     format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
-/// A name, then the same with hashes of what it stands for, to choose the first free from.
+/// A name, then the same with hashes of what it stands for, to choose the first free from, without
+/// the first `tried` of them.
 pub(super) fn candidates(
     wanted: &str,
     separator: &str,
     identity: &[&str],
+    tried: u32,
 ) -> impl Iterator<Item = String> {
-    let suffixed = (0_u32..).map(move |round| {
+    let plain = (tried == 0).then(|| wanted.to_owned());
+    let suffixed = (tried.saturating_sub(1)..).map(move |round| {
         let round = round.to_string();
         let texts: Vec<&str> = identity.iter().copied().chain([round.as_str()]).collect();
         format!("{wanted}{separator}{}", hash(&texts))
     });
-    std::iter::once(wanted.to_owned()).chain(suffixed)
+    plain.into_iter().chain(suffixed)
 }
 
 /// The name of a field in JSON, as protoc makes it (`ToJsonName` in descriptor.cc).

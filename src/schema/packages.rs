@@ -19,7 +19,7 @@ pub fn packages<'a>(
         .iter()
         .chain(others.difference(&first))
         .map(|service| {
-            let word = names::candidates(&package_word(service), "_x", &[service])
+            let word = names::candidates(&package_word(service), "_x", &[service], 0)
                 .find(|word| taken.insert(word.clone()))
                 .unwrap_or_default();
             ((*service).to_owned(), format!("qi.{word}.v1"))

@@ -45,7 +45,7 @@ fn package_word(service: &str) -> String {
 /// `gateway` is the static API's. `qi.qi` or `qi.google` would hide the first part of names such as
 /// `qi.gateway.v1.Value` and `google.protobuf.Empty` in every file. The others are keywords of Java or Python, where no package can
 /// have such a name.
-const RESERVED: [&str; 69] = [
+const RESERVED: [&str; 76] = [
     "gateway",
     "google",
     "qi",
@@ -107,14 +107,21 @@ const RESERVED: [&str; 69] = [
     "return",
     "short",
     "static",
+    "strictfp",
     "super",
     "switch",
+    "synchronized",
     "this",
     "throw",
+    "throws",
+    "transient",
     "true",
     "try",
+    "void",
+    "volatile",
     "while",
     "with",
+    "yield",
 ];
 
 #[cfg(test)]
@@ -135,6 +142,22 @@ mod tests {
             assert_eq!(package(service), expected);
         }
         assert_ne!(package("\u{e9}"), package("\u{e8}"));
+    }
+
+    #[test]
+    fn no_package_is_a_keyword() {
+        // A service `void` had a package that javac refuses, `yield` a module that Python cannot import.
+        let python = "and as assert async await break class continue def del elif else except \
+             finally for from global if import in is lambda nonlocal not or pass raise return try \
+             while with yield";
+        let java = "abstract assert boolean break byte case catch char class const continue default \
+             do double else enum extends false final finally float for goto if implements import \
+             instanceof int interface long native new null package private protected public return \
+             short static strictfp super switch synchronized this throw throws transient true try \
+             void volatile while";
+        for keyword in python.split_whitespace().chain(java.split_whitespace()) {
+            assert_eq!(package(keyword), format!("qi.{keyword}_service.v1"));
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Call {
         peer: &Arc<Peer>,
         service: &Arc<Service>,
         message: Message,
-        method: &Arc<Method>,
+        method: Arc<Method>,
         room: Room,
     ) -> Self {
         // Cancelled with the service, or this call alone.
@@ -63,7 +63,7 @@ impl Call {
             peer: Arc::clone(peer),
             service: Arc::clone(service),
             message,
-            method: Arc::clone(method),
+            method,
             token,
             ticket,
             wanted: None,

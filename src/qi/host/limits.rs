@@ -35,8 +35,9 @@ pub struct HostLimits {
     /// a libqi client makes one for each signal.
     pub registrations: usize,
     /// How many objects one connection may hold that it got as results, in events or as arguments.
-    /// Default 4096: a libqi peer gives each back when it needs it no more. One that is passed on for
-    /// another process costs its meta object each time it is sent, which only [`Limits`](crate::qi::wire::Limits) bound.
+    /// Default 4096: a libqi peer gives each back when it needs it no more. Each costs less than a
+    /// KiB here, also where it is passed on for another process; the object itself, with its meta
+    /// object, is there once, however often it is sent.
     pub objects_per_connection: usize,
     /// How many threads blocking methods may occupy, of all services together. Default 64: a
     /// thread costs some 100 KiB, and methods that block are rare.

@@ -62,7 +62,7 @@ impl Service {
         let action = message.address.action;
         if message.version > 0 {
             refuse(peer, &message, text::VERSION);
-        } else if let Some(method) = self.object.methods.get(&action) {
+        } else if let Some(method) = self.object.method(action) {
             match self.runner.room(peer, message.payload.len()) {
                 Ok(room) => self
                     .runner

@@ -114,7 +114,7 @@ pub(super) fn call(
             object.unregister(peer.id(), address, link, first)?;
             Bytes::new()
         }
-        ActionId::META_OBJECT => object.encoded_meta.clone(),
+        ActionId::META_OBJECT => object.encoded_meta().map_err(|error| error.to_string())?,
         ActionId::TERMINATE => {
             // Without effect on the main object of a service (section 13).
             if address.object != ObjectId::MAIN {

@@ -1,7 +1,7 @@
 //! Who calls: what the host knows about one connection.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
@@ -38,14 +38,14 @@ pub(super) struct Peer {
     next_link: AtomicU32,
     next_ticket: AtomicU32,
     room: Arc<Semaphore>,
-    calls: Mutex<HashMap<MessageId, Pending>>,
+    /// By id and order of arrival: a peer may give two calls one id, which are two calls nevertheless.
+    calls: Mutex<BTreeMap<(MessageId, Ticket), Pending>>,
     exports: Exports,
 }
 
 /// A call that is not answered yet.
 #[derive(Clone, Debug)]
 struct Pending {
-    ticket: Ticket,
     token: CancellationToken,
     /// The call itself, as long as it waits for its turn.
     waiting: Weak<Waiting>,
@@ -54,9 +54,14 @@ struct Pending {
 /// A call that waits for its turn, until its turn comes or it is cancelled.
 pub(super) type Waiting = Mutex<Option<Call>>;
 
-/// Tells calls apart that carry one id, as they must not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Tells calls apart that carry one id, as they must not. A later call has a higher one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Ticket(u32);
+
+impl Ticket {
+    const FIRST: Self = Self(0);
+    const LAST: Self = Self(u32::MAX);
+}
 
 impl Peer {
     /// Must be called within a tokio runtime.
@@ -142,34 +147,31 @@ impl Peer {
     pub(super) fn enter(&self, id: MessageId, token: CancellationToken) -> Ticket {
         let ticket = Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed));
         let waiting = Weak::new();
-        let pending = Pending {
-            ticket,
-            token,
-            waiting,
-        };
-        self.calls.lock().insert(id, pending);
+        let pending = Pending { token, waiting };
+        self.calls.lock().insert((id, ticket), pending);
         ticket
     }
 
     /// Notes that a call waits for its turn, so that it need not wait to be cancelled.
     pub(super) fn wait(&self, id: MessageId, ticket: Ticket, waiting: &Arc<Waiting>) {
         let mut calls = self.calls.lock();
-        if let Some(known) = calls.get_mut(&id).filter(|known| known.ticket == ticket) {
+        if let Some(known) = calls.get_mut(&(id, ticket)) {
             known.waiting = Arc::downgrade(waiting);
         }
     }
 
     /// Forgets a call.
     pub(super) fn leave(&self, id: MessageId, ticket: Ticket) {
-        let mut calls = self.calls.lock();
-        if calls.get(&id).is_some_and(|known| known.ticket == ticket) {
-            calls.remove(&id);
-        }
+        self.calls.lock().remove(&(id, ticket));
     }
 
-    /// Cancels a call; ignored if there is none of the id (section 12.5).
+    /// Cancels a call, the last one of the id; ignored if there is none (section 12.5).
     pub(super) fn cancel(&self, id: MessageId) {
-        let pending = self.calls.lock().get(&id).cloned();
+        let pending = {
+            let calls = self.calls.lock();
+            let mut named = calls.range((id, Ticket::FIRST)..=(id, Ticket::LAST));
+            named.next_back().map(|(_, pending)| pending.clone())
+        };
         if let Some(call) = pending.and_then(|pending| pending.cancel()) {
             call.canceled();
         }

@@ -301,6 +301,28 @@ async fn calls_are_bounded() {
     }
 }
 
+/// The second call of an id took the place of the first one, which then outlived its connection and
+/// went on to count against the limits of the service.
+#[tokio::test]
+async fn calls_of_one_id_end_with_their_connection() {
+    let gates = Gates::new(Threading::Multi);
+    let host = host_with(&gates.object, HostOptions::default()).await;
+    let mut client = Client::authenticated(&host).await;
+    let id = MessageId(77);
+    for _ in 0..3 {
+        let call = Message::new(Kind::Call, id, member(FUTURE), Bytes::new());
+        client.send(&call).await;
+    }
+    gates.wait_begun(3).await;
+    // Only the last one is meant.
+    cancel(&mut client, id).await;
+    assert_eq!(client.answer(id).await.kind, Kind::Canceled);
+    client.settle().await;
+    assert!(client.unasked.is_empty(), "{:?}", client.unasked);
+    drop(client);
+    until(|| gates.dropped.load(Ordering::SeqCst) == 3).await;
+}
+
 #[tokio::test]
 async fn arguments_that_wait_are_bounded() {
     let gates = Gates::new(Threading::Single);

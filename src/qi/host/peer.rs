@@ -9,7 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,6 +25,7 @@ use super::{
 };
 use crate::qi::{
     session::{Connection, ConnectionId, WeakConnection},
+    value::Signature,
     wire::{Message, MessageId},
 };
 
@@ -38,6 +42,8 @@ pub(super) struct Peer {
     next_link: AtomicU32,
     next_ticket: AtomicU32,
     room: Arc<Semaphore>,
+    /// In bytes.
+    registrations: Arc<Semaphore>,
     /// By id and order of arrival: a peer may give two calls one id, which are two calls nevertheless.
     calls: Mutex<BTreeMap<(MessageId, Ticket), Pending>>,
     exports: Exports,
@@ -57,6 +63,13 @@ pub(super) type Waiting = Mutex<Option<Call>>;
 /// Tells calls apart that carry one id, as they must not. A later call has a higher one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Ticket(u32);
+
+/// What a registration counts as, without its signature.
+const REGISTRATION_BYTES: usize = 256;
+
+/// What a byte of a signature counts as once it is parsed: measured, an element of a tuple takes 72
+/// bytes, and nested tuples up to 150 a character.
+const PARSED_BYTES: usize = 100;
 
 impl Ticket {
     const FIRST: Self = Self(0);
@@ -80,6 +93,9 @@ impl Peer {
             next_link: AtomicU32::new(1),
             next_ticket: AtomicU32::new(1),
             room: Arc::new(Semaphore::new(permits(limits.calls_per_connection))),
+            registrations: Arc::new(Semaphore::new(permits(
+                limits.registration_bytes_per_connection,
+            ))),
             calls: Mutex::default(),
             exports: Exports::default(),
         }
@@ -125,6 +141,19 @@ impl Peer {
 
     pub(super) const fn room(&self) -> &Arc<Semaphore> {
         &self.room
+    }
+
+    /// The place that a registration takes whose events are converted to `wanted`; none if there is
+    /// too little left.
+    pub(super) fn registration_room(
+        &self,
+        wanted: Option<&Signature>,
+    ) -> Option<OwnedSemaphorePermit> {
+        let text = wanted.map_or(0, |wanted| wanted.as_str().len());
+        let bytes = REGISTRATION_BYTES.saturating_add(text.saturating_mul(PARSED_BYTES));
+        let bytes = u32::try_from(bytes).ok()?;
+        let room = Arc::clone(&self.registrations);
+        room.try_acquire_many_owned(bytes).ok()
     }
 
     /// The objects that were given to this connection.

@@ -149,12 +149,14 @@ fn register(
     if !object.meta.signals.contains_key(&uid) {
         return Err(text::NO_SIGNAL.to_owned());
     }
+    let room = peer.registration_room(wanted.as_ref());
     let subscriber = Subscriber {
         id: peer.id(),
         peer: Arc::downgrade(peer),
         signal: Address::new(address.service, address.object, uid),
         link: Some(link),
         wanted,
+        _room: room.ok_or(text::REGISTRATIONS)?,
     };
     object
         .subscribers

@@ -4,6 +4,7 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     ValueError,
@@ -39,6 +40,7 @@ pub(super) struct Subscriber {
     pub(super) link: Option<u64>,
     /// The type that the subscriber wants.
     pub(super) wanted: Option<Signature>,
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// The link that names no registration.

@@ -27,6 +27,7 @@ use super::{
     object::Object,
     peer::Peer,
     runner::{Rules, Running},
+    special::ToForward,
     subscribers::Subscribers,
 };
 use crate::qi::{
@@ -39,7 +40,7 @@ use crate::qi::{
         codec::{DecodeContext, EncodeContext, decode, encode, encode_dynamic},
         convert::convert,
     },
-    wire::{ActionId, Address, Flags, Kind, Message, Writer},
+    wire::{ActionId, Flags, Kind, Message, Writer},
 };
 
 /// Where the calls of a forwarding object go.
@@ -272,36 +273,33 @@ pub(super) fn post(object: &Arc<Object>, peer: &Peer, message: &Message, signatu
     }
 }
 
-/// Answers a registration, once it is in force: where events come from another object, that may
-/// take a while.
+/// Answers a registration once it is in force with the origin, which may take a while.
 pub(super) fn registered(
     object: &Arc<Object>,
     peer: &Arc<Peer>,
-    (address, signal): (Address, ActionId),
+    registration: ToForward,
     answer: Message,
 ) {
-    if object.upstream.is_none() {
-        return peer.answer(answer);
-    }
     let (object, peer) = (Arc::clone(object), Arc::clone(peer));
-    // Ends with the call to the origin, which ends with its connection at the latest.
+    // Ends with the connection of the peer, and as many are there as calls may wait on it.
     peer.clone().runtime().spawn(async move {
         let Some(upstream) = &object.upstream else {
             return;
         };
-        match upstream.register(&object, signal).await {
-            Ok(()) => peer.answer(answer),
-            Err(error) => {
-                object.subscribers.drop_signal(peer.id(), address, signal);
-                let payload = error_payload(&error.to_string());
-                peer.answer(Message::new(
-                    Kind::Error,
-                    answer.id,
-                    answer.address,
-                    payload,
-                ));
-            }
+        let ToForward { signal, room } = registration;
+        tokio::select! {
+            biased;
+            () = peer.ended().cancelled() => {}
+            result = upstream.register(&object, signal) => match result {
+                Ok(()) => peer.answer(answer),
+                Err(error) => {
+                    object.subscribers.drop_signal(peer.id(), answer.address, signal);
+                    let payload = error_payload(&error.to_string());
+                    peer.answer(answer.answer(Kind::Error, payload));
+                }
+            },
         }
+        drop(room);
         // Who registered may have gone meanwhile.
         upstream.release(&object.subscribers);
     });
@@ -343,6 +341,10 @@ impl Upstream {
     /// Registers with a signal of the origin, unless that is done.
     async fn register(&self, object: &Arc<Object>, signal: ActionId) -> Result<(), MethodError> {
         let remote = self.origin.object().ok_or_else(not_connected)?;
+        if remote.connection().is_closed() {
+            // What was registered before is still noted, but nothing will come of it.
+            return Err(not_connected());
+        }
         let signature = match object.meta.signals.get(&signal) {
             Some(signal) => signal.signature.clone(),
             None => return Err(MethodError::failed(text::NO_SIGNAL)),

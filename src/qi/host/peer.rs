@@ -47,6 +47,7 @@ pub(super) struct Peer {
     /// By id and order of arrival: a peer may give two calls one id, which are two calls nevertheless.
     calls: Mutex<BTreeMap<(MessageId, Ticket), Pending>>,
     exports: Exports,
+    ended: CancellationToken,
 }
 
 /// A call that is not answered yet.
@@ -98,6 +99,7 @@ impl Peer {
             ))),
             calls: Mutex::default(),
             exports: Exports::default(),
+            ended: CancellationToken::new(),
         }
     }
 
@@ -137,6 +139,11 @@ impl Peer {
     /// Where tasks for this connection run.
     pub(super) const fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    /// Cancelled when nothing can be answered any more.
+    pub(super) const fn ended(&self) -> &CancellationToken {
+        &self.ended
     }
 
     pub(super) const fn room(&self) -> &Arc<Semaphore> {
@@ -220,6 +227,7 @@ impl Peer {
     /// Takes back the objects of the connection and cancels all its calls: nobody waits for them
     /// any more.
     pub(super) fn closed(&self) {
+        self.ended.cancel();
         self.exports.close(self.id);
         let calls = std::mem::take(&mut *self.calls.lock());
         for pending in calls.into_values() {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     BuildError,
@@ -55,7 +56,15 @@ pub(super) enum Answer {
     /// The payload of the reply.
     Payload(Bytes),
     /// The same, of a registration with a signal.
-    Registered(ActionId, Bytes),
+    Registered(Bytes, Option<ToForward>),
+}
+
+/// A registration that is to be made with another object too, before it is answered.
+#[derive(Debug)]
+pub(super) struct ToForward {
+    pub(super) signal: ActionId,
+    /// The place of a call: until then it is one that waits.
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// The methods that every meta object has to list: libqi's clients call them by name.
@@ -149,6 +158,14 @@ fn register(
     if !object.meta.signals.contains_key(&uid) {
         return Err(text::NO_SIGNAL.to_owned());
     }
+    let forwarded = match &object.upstream {
+        Some(_) => {
+            let room = Arc::clone(peer.room()).try_acquire_owned();
+            let room = room.map_err(|_| text::CALLS)?;
+            Some(ToForward { signal: uid, room })
+        }
+        None => None,
+    };
     let room = peer.registration_room(wanted.as_ref());
     let subscriber = Subscriber {
         id: peer.id(),
@@ -165,7 +182,7 @@ fn register(
     let own = u64::from(uid.0) << 32 | u64::from(peer.next_link());
     let mut writer = Writer::with_capacity(8);
     writer.u64(own);
-    Ok(Answer::Registered(uid, writer.finish()))
+    Ok(Answer::Registered(writer.finish(), forwarded))
 }
 
 fn find<'a>(object: &'a Object, key: &Value, unknown_number: &str) -> Result<&'a Property, String> {

@@ -164,6 +164,8 @@ impl Call {
         };
         let encoding = peer.dialect().encoding;
         let (payload, flags) = encode_result(value, declared, self.wanted.as_ref(), encoding)?;
+        peer.check_size(&payload)
+            .map_err(|error| error.to_string())?;
         self.answer_with(Kind::Reply, flags, payload);
         if let Some(given) = given {
             given.keep();

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
@@ -24,7 +25,7 @@ use super::{
     resources::Resources,
 };
 use crate::qi::{
-    session::{Connection, ConnectionId, WeakConnection},
+    session::{Connection, ConnectionId, SendError, WeakConnection},
     value::Signature,
     wire::{Message, MessageId},
 };
@@ -170,6 +171,18 @@ impl Peer {
 
     pub(super) fn next_link(&self) -> u32 {
         self.next_link.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a payload fits into an answer; the objects of one that does not are given to nobody.
+    pub(super) fn check_size(&self, payload: &Bytes) -> Result<(), SendError> {
+        let limit = self.dialect.limits.payload_bytes;
+        match payload.len() > limit as usize {
+            true => Err(SendError::TooLarge {
+                size: payload.len(),
+                limit,
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Sends an answer, if the connection is still there.

@@ -209,6 +209,8 @@ fn property_value(property: &Property, peer: &Peer, address: Address) -> Result<
     let given = given.map_err(|error| error.to_string())?;
     let payload = dynamic_payload(&dynamic, peer.dialect().encoding);
     let payload = payload.map_err(|error| error.to_string())?;
+    let fits = peer.check_size(&payload);
+    fits.map_err(|error| error.to_string())?;
     given.keep();
     Ok(payload)
 }

@@ -83,6 +83,30 @@ async fn a_connection_holds_only_so_many_objects() {
     assert_eq!(refused.kind, Kind::Error);
 }
 
+/// The objects of an answer that is too large for a message were given to a peer who never heard of
+/// them.
+#[tokio::test]
+async fn objects_of_an_answer_that_is_too_large_are_taken_back() {
+    let mut limits = HostLimits::default();
+    limits.connection.wire.payload_bytes = 10_000;
+    let options = HostOptions {
+        limits,
+        ..HostOptions::default()
+    };
+    let many = || Value::List((0..10).map(|_| item("x").into()).collect());
+    let mut object = ObjectBuilder::new();
+    method(&mut object, "f", "()", "[o]", move |_| Ok(many()));
+    object.property("p", "[o]", many()).unwrap();
+    let host = host_with(&object.build().unwrap(), options).await;
+    let mut client = Client::authenticated(&host).await;
+    let property = Bytes::from_static(b"\x01\0\0\0s\x01\0\0\0p");
+    for (action, payload) in [(100, Bytes::new()), (5, property)] {
+        let refused = text_of(&client.call(member(action), payload).await);
+        assert!(refused.contains("10000"), "{refused}");
+        assert_eq!(host.table.exported(), 0);
+    }
+}
+
 #[tokio::test]
 async fn every_subscriber_gets_an_object_of_its_own() {
     let (object, signal, item, alive) = emitter();

@@ -17,7 +17,7 @@ use crate::qi::{
         Threading, ValueError,
     },
     session::{DialOptions, ExportError, ObjectError, RemoteObject, dial},
-    value::{AsObject as _, ObjectReference, Value},
+    value::{AsObject as _, ObjectReference, ObjectUid, Value},
     wire::{ActionId, Address, Kind, ObjectId, ServiceId},
 };
 
@@ -267,6 +267,29 @@ async fn what_is_not_sent_is_taken_back() {
         .connection
         .export(ServiceId(2), live.as_live().unwrap());
     assert_eq!(refused.unwrap_err(), ExportError::NotHosting);
+}
+
+/// The address of an object went out as it was, where one that a peer gave could not be taken any
+/// more since that peer was gone: to whoever has an object of that number on another connection.
+#[tokio::test]
+async fn an_address_is_not_passed_on() {
+    let host = host_with(&factory(), HostOptions::default()).await;
+    let ours = host_with(&factory(), HostOptions::default()).await;
+    let remote = connect(&host, &ours).await;
+    let reference = ObjectReference {
+        object: ObjectId(3),
+        uid: Some(ObjectUid([7; 20])),
+        ..ObjectReference::null(ServiceId(2))
+    };
+    let address = Value::Object(Box::new(reference));
+    let kept = remote.call_by_name("keep", vec![address]).await;
+    let Err(ObjectError::Export { source, .. }) = kept else {
+        panic!("an address on another connection went out: {kept:?}");
+    };
+    assert_eq!(source, ExportError::Unknown);
+    // That there is no object can be said anywhere.
+    let null = Value::Object(Box::new(ObjectReference::null(ServiceId(2))));
+    remote.call_by_name("keep", vec![null]).await.unwrap();
 }
 
 #[tokio::test]

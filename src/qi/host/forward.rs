@@ -186,7 +186,8 @@ async fn call_with_values(
         return value_of(remote, &reply, returns);
     }
     let (sender, result) = oneshot::channel();
-    // Ends with the call, which ends with its connection at the latest.
+    // Ends with the call, which ends with its connection at the latest; as many are there as that
+    // lets calls be pending.
     tokio::spawn(answer(call, remote.clone(), returns.clone(), sender));
     result.await.unwrap_or_else(|_| Err(not_connected()))
 }

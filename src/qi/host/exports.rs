@@ -211,6 +211,5 @@ fn hosted(live: &LiveObject) -> Result<Arc<Object>, ExportError> {
     let remote = live.downcast::<RemoteObject>();
     let remote = remote.ok_or(ExportError::Unknown)?;
     let meta = Arc::clone(remote.meta());
-    // What was received whole can be sent whole.
-    Object::forwarding(meta, live.uid(), remote).map_err(|_| ExportError::Unknown)
+    Ok(Object::forwarding(meta, live.uid(), remote))
 }

@@ -6,9 +6,10 @@ use super::{
     factory::{factory, item},
     host_with,
     scripted::{Client, member, text_of},
+    until,
 };
 use crate::qi::{
-    host::{Host, HostOptions},
+    host::{Host, HostLimits, HostOptions},
     session::error_payload,
     value::{
         ObjectEncoding, ObjectReference, ObjectUid,
@@ -32,7 +33,15 @@ struct Relay {
 
 impl Relay {
     async fn new() -> Self {
-        let host = host_with(&factory(), HostOptions::default()).await;
+        Self::with(HostLimits::default()).await
+    }
+
+    async fn with(limits: HostLimits) -> Self {
+        let options = HostOptions {
+            limits,
+            ..HostOptions::default()
+        };
+        let host = host_with(&factory(), options).await;
         let mut owner = Client::authenticated(&host).await;
         let encoding = ObjectEncoding {
             meta_object_cache: false,
@@ -179,6 +188,47 @@ async fn a_registration_that_the_owner_refuses_is_refused() {
     // It is not there any more.
     let left = relay.user.call(of_user(1), registration(1)).await;
     assert_eq!(left.kind, Kind::Error);
+}
+
+/// Registrations that an owner never answered made tasks without end, each of which outlived the
+/// connection that it was for.
+#[tokio::test]
+async fn registrations_that_the_owner_does_not_answer_are_calls_that_wait() {
+    let mut relay = Relay::with(HostLimits {
+        calls_per_connection: 2,
+        ..HostLimits::default()
+    })
+    .await;
+    for link in 1..=2 {
+        let register = registration(link);
+        relay.user.start(Kind::Call, of_user(0), register).await;
+    }
+    let refused = relay.user.call(of_user(0), registration(3)).await;
+    let text = "Too many calls are waiting on this connection";
+    assert_eq!(text_of(&refused), text);
+    let asked = relay.asked(0).await;
+    drop(relay.user);
+    let left = relay.owner.find(|it| it.kind == Kind::Call).await;
+    assert_eq!(left.address, of_owner(1));
+    assert_eq!(left.payload, asked.payload);
+}
+
+/// One that was registered with before its owner went took registrations as if it were there.
+#[tokio::test]
+async fn an_owner_that_is_gone_is_not_registered_with() {
+    let mut relay = Relay::new().await;
+    let first = relay
+        .user
+        .start(Kind::Call, of_user(0), registration(1))
+        .await;
+    let asked = relay.asked(0).await;
+    let reply = asked.answer(Kind::Reply, Bytes::from_static(&[0; 8]));
+    relay.owner.send(&reply).await;
+    assert_eq!(relay.user.answer(first).await.kind, Kind::Reply);
+    drop(relay.owner);
+    until(|| relay.host.table.connections() == 1).await;
+    let second = relay.user.call(of_user(0), registration(2)).await;
+    assert_eq!(text_of(&second), "Socket is not connected");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod given;
 mod lifetimes;
 mod manage;
 mod recorded;
+mod registrations;
 mod rich;
 mod scripted;
 mod turns;

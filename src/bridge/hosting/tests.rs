@@ -47,7 +47,7 @@ fn declaration() -> Declaration {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_so_many_services_are_hosted() {
     let hosting = hosting(&HostingConfig {
         max_services: 1,

@@ -280,6 +280,16 @@ impl Voice {
         self.board().answer(id, outcome);
     }
 
+    /// Has the service take no more calls, which fail from now on, and waits until those that it
+    /// has taken are over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: no more calls are taken.
+    pub async fn retire(&self) {
+        self.board().retire().await;
+    }
+
     /// Emits a signal; each argument is the bytes of a `Value`.
     ///
     /// # Errors

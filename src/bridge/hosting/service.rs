@@ -1,6 +1,6 @@
 //! Services that clients host through the gateway.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -225,6 +225,12 @@ impl HostedService {
     #[must_use]
     pub fn voice(&self) -> Voice {
         self.voice.clone()
+    }
+
+    /// How long an answer may take.
+    #[must_use]
+    pub fn answer_timeout(&self) -> Duration {
+        self.voice.board().answer_timeout()
     }
 
     /// What the host is to be told next. Calls wait until they are asked for here; their number is

@@ -67,6 +67,10 @@ impl Switchboard {
         &self.values
     }
 
+    pub(super) const fn answer_timeout(&self) -> Duration {
+        self.answer_timeout
+    }
+
     /// Has the host answer a call. Dropped before, the host is told that nobody waits any more.
     pub(super) async fn call(
         self: Arc<Self>,

@@ -15,13 +15,14 @@
 //! | over a limit | RESOURCE_EXHAUSTED | `LIMIT` | |
 //! | a compressed request | UNIMPLEMENTED | `COMPRESSED` | only identity is taken |
 //! | the request was not received | CANCELLED | `REQUEST_LOST` | |
-//! | a stream whose reader is too slow | RESOURCE_EXHAUSTED | `SLOW_READER` | if it chose FAIL |
+//! | a stream whose reader is too slow | RESOURCE_EXHAUSTED | `SLOW_READER` | if it chose FAIL, or hosts |
 //! | a stream of a service that changed | UNAVAILABLE | `SERVICE_CHANGED` | subscribe again |
 //! | a service to be hosted whose name or package is taken | ALREADY_EXISTS | `NAME_TAKEN` | |
 //! | nobody can reach what is hosted | FAILED_PRECONDITION | `CANNOT_LISTEN` | see `--qi-listen` |
 //! | the robot does not take a hosted service | UNKNOWN | `ROBOT_ERROR` | |
 //! | a stream at shutdown | UNAVAILABLE | `SHUTDOWN` | |
 //! | out of time | DEADLINE_EXCEEDED | `DEADLINE` | |
+//! | a stream that the gateway failed at | INTERNAL | `FAULT` | its log says more |
 //!
 //! The text is at most 1024 bytes. Every status but INVALID_ARGUMENT has a `google.rpc.ErrorInfo` with domain `qi.gateway`, the
 //! reason, and the qi names of service and method.
@@ -88,6 +89,9 @@ pub enum GatewayError {
     /// The time that the client gave is over.
     #[error("the deadline is over")]
     Deadline,
+    /// The gateway panicked.
+    #[error("the gateway failed")]
+    Fault,
 }
 
 /// A row of the table.
@@ -175,6 +179,7 @@ impl GatewayError {
             Self::Ended(end) => end_row(*end),
             Self::Schema(_) | Self::SchemaText(_) => Row::new(Code::Internal, "SCHEMA"),
             Self::Deadline => Row::new(Code::DeadlineExceeded, "DEADLINE"),
+            Self::Fault => Row::new(Code::Internal, "FAULT"),
         }
     }
 }
@@ -278,6 +283,8 @@ fn hosting_row(error: &HostingError) -> Row {
         HostingError::UnknownMember { field, .. } | HostingError::Request { field, .. } => {
             Row::argument((*field).to_owned())
         }
+        HostingError::NotDeclared { .. } => Row::new(Code::DeadlineExceeded, "DEADLINE"),
+        HostingError::NotRead { .. } => Row::new(Code::ResourceExhausted, "SLOW_READER"),
         HostingError::NameTaken { .. } | HostingError::PackageTaken { .. } => {
             Row::new(Code::AlreadyExists, "NAME_TAKEN")
         }

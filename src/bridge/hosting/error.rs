@@ -56,6 +56,18 @@ pub enum HostingError {
         /// What may come.
         expected: &'static str,
     },
+    /// A client that has not declared its service.
+    #[error("no service was declared within {patience:?}")]
+    NotDeclared {
+        /// How long it had.
+        patience: Duration,
+    },
+    /// A host that does not read what it is told.
+    #[error("the host has read nothing for {patience:?}")]
+    NotRead {
+        /// How long it had.
+        patience: Duration,
+    },
     /// There are as many hosted services as there may be.
     #[error("{limit} services are hosted already")]
     TooManyServices {

@@ -48,7 +48,7 @@ fn declaration() -> Declaration {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_so_many_services_are_hosted() {
     let hosting = hosting(&HostingConfig {
         max_services: 1,
@@ -152,4 +152,24 @@ async fn calls_fail_with_the_host() {
     let gone = Err(MethodError::failed("Echo: the host is gone"));
     assert_eq!(calling.await.unwrap(), gone);
     assert_eq!(board.call(echo, vec![Value::Int32(7)]).await, gone);
+}
+
+#[tokio::test]
+async fn calls_that_were_made_outlast_the_retirement() {
+    let (board, echo) = echo();
+    let calling = Arc::clone(&board).call(Arc::clone(&echo), vec![Value::Int32(7)]);
+    let calling = tokio::spawn(calling);
+    let (id, _) = next_call(&board).await;
+    let retiring = tokio::spawn({
+        let board = Arc::clone(&board);
+        async move { board.retire().await }
+    });
+    tokio::task::yield_now().await;
+    let late = Arc::clone(&board).call(echo, vec![Value::Int32(8)]).await;
+    let refused = MethodError::failed("Echo: the gateway shuts down");
+    assert_eq!(late, Err(refused));
+    assert!(!retiring.is_finished());
+    board.answer(id, Outcome::Returned(int(8).encode_to_vec()));
+    assert_eq!(calling.await.unwrap(), Ok(Value::Int32(8)));
+    retiring.await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! A row for every error.
 
-use std::io;
+use std::{io, time::Duration};
 
 use super::*;
 use crate::{
@@ -186,6 +186,7 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             (Code::Unavailable, "SHUTDOWN"),
         ),
         (GatewayError::Deadline, (Code::DeadlineExceeded, "DEADLINE")),
+        (GatewayError::Fault, (Code::Internal, "FAULT")),
     ]
     .into_iter()
     .chain(hosting_table())
@@ -235,6 +236,18 @@ fn hosting_table() -> Vec<(GatewayError, (Code, &'static str))> {
                 expected: "once",
             }),
             INVALID,
+        ),
+        (
+            hosting(HostingError::NotDeclared {
+                patience: Duration::from_secs(1),
+            }),
+            (Code::DeadlineExceeded, "DEADLINE"),
+        ),
+        (
+            hosting(HostingError::NotRead {
+                patience: Duration::from_secs(1),
+            }),
+            (Code::ResourceExhausted, "SLOW_READER"),
         ),
         (hosting(HostingError::TooManyServices { limit: 1 }), LIMIT),
         (

@@ -40,8 +40,9 @@ pub struct HostLimits {
     pub registration_bytes_per_connection: usize,
     /// How many objects one connection may hold that it got as results, in events or as arguments.
     /// Default 4096: a libqi peer gives each back when it needs it no more. Each costs less than a
-    /// KiB here, also where it is passed on for another process; the object itself, with its meta
-    /// object, is there once, however often it is sent.
+    /// KiB here. One that is passed on for another process keeps the meta object that came with it,
+    /// which objects of one kind share, and counts as one more for each 4 KiB of that: all of them
+    /// together are below 16 MiB as they were sent, some ten times that here and at worst a hundred.
     pub objects_per_connection: usize,
     /// How many threads blocking methods may occupy, of all services together. Default 64: a
     /// thread costs some 100 KiB, and methods that block are rare.

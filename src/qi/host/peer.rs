@@ -99,7 +99,7 @@ impl Peer {
                 limits.registration_bytes_per_connection,
             ))),
             calls: Mutex::default(),
-            exports: Exports::default(),
+            exports: Exports::new(limits),
             ended: CancellationToken::new(),
         }
     }

@@ -12,7 +12,7 @@ use crate::qi::{
     host::{Host, HostLimits, HostOptions},
     session::error_payload,
     value::{
-        ObjectEncoding, ObjectReference, ObjectUid,
+        MetaObject, ObjectEncoding, ObjectReference, ObjectUid,
         codec::{EncodeContext, encode_object},
     },
     wire::{ActionId, Address, Kind, Limits, Message, ObjectId, ServiceId, Writer},
@@ -37,6 +37,10 @@ impl Relay {
     }
 
     async fn with(limits: HostLimits) -> Self {
+        Self::passing(item("x").meta().clone(), limits).await
+    }
+
+    async fn passing(meta: MetaObject, limits: HostLimits) -> Self {
         let options = HostOptions {
             limits,
             ..HostOptions::default()
@@ -48,7 +52,7 @@ impl Relay {
             object_uid: true,
         };
         let reference = ObjectReference {
-            meta: std::sync::Arc::new(item("x").meta().clone()),
+            meta: std::sync::Arc::new(meta),
             service: ServiceId(2),
             object: ObjectId::FIRST_OF_CALLER,
             uid: Some(ObjectUid([7; 20])),
@@ -188,6 +192,28 @@ async fn a_registration_that_the_owner_refuses_is_refused() {
     // It is not there any more.
     let left = relay.user.call(of_user(1), registration(1)).await;
     assert_eq!(left.kind, Kind::Error);
+}
+
+/// However much a peer said of an object, it counted as one where it was passed on.
+#[tokio::test]
+async fn what_says_much_about_itself_counts_as_several() {
+    let meta = MetaObject {
+        description: "x".repeat(8 * 1024),
+        ..item("x").meta().clone()
+    };
+    let limits = HostLimits {
+        objects_per_connection: 4,
+        ..HostLimits::default()
+    };
+    // The one that it is given takes three of four places.
+    let mut relay = Relay::passing(meta, limits).await;
+    let refused = relay.user.call(member(GIVE), Bytes::new()).await;
+    let text = "4 objects already answer on this connection";
+    assert_eq!(text_of(&refused), text);
+    let service = Bytes::from_static(&[2, 0, 0, 0]);
+    relay.user.call(of_user(3), service).await;
+    let given = relay.user.call(member(GIVE), Bytes::new()).await;
+    assert_eq!(given.kind, Kind::Reply);
 }
 
 /// Registrations that an owner never answered made tasks without end, each of which outlived the

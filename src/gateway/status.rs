@@ -10,6 +10,7 @@
 //! | an answer that was not declared | INTERNAL | `UNDECLARED_ANSWER` | |
 //! | a dynamic target that is not there | NOT_FOUND | `UNKNOWN_SERVICE`, `UNKNOWN_OBJECT` | nothing was sent |
 //! | a member that the target has not | UNIMPLEMENTED | `UNKNOWN_MEMBER` | |
+//! | a method that a static service has not | UNIMPLEMENTED | `UNKNOWN_RPC` | |
 //! | the object of a stream was released | NOT_FOUND | `OBJECT_RELEASED` | |
 //! | a schema that does not decode | INTERNAL | `SCHEMA` | a fault of the gateway |
 //! | over a limit | RESOURCE_EXHAUSTED | `LIMIT` | |
@@ -38,6 +39,7 @@ use crate::{
     qi::{
         host::RegisterError,
         session::{CallError, ExportError, SendError},
+        value::{SignatureError, codec::DecodeError},
     },
     schema::FilesError,
     transcode::{RequestError, ResponseError},
@@ -52,6 +54,9 @@ pub enum GatewayError {
     /// The request body holds no request.
     #[error(transparent)]
     RequestBody(#[from] RequestBodyError),
+    /// The static service has no such method.
+    #[error("the service has no such method")]
+    UnknownRpc,
     /// The request of a stream is no message of its type.
     #[error("the request is malformed: {0}")]
     MalformedRequest(#[source] prost::DecodeError),
@@ -170,6 +175,7 @@ impl GatewayError {
     fn row(&self) -> Row {
         match self {
             Self::RequestBody(error) => body_row(error),
+            Self::UnknownRpc => Row::new(Code::Unimplemented, "UNKNOWN_RPC"),
             Self::MalformedRequest(_) => Row::argument(String::new()),
             Self::InvalidOption { field, .. } => Row::argument((*field).to_owned()),
             Self::Bridge(error) => bridge_row(error),
@@ -217,8 +223,7 @@ fn body_row(error: &RequestBodyError) -> Row {
 
 fn bridge_row(error: &BridgeError) -> Row {
     match error {
-        BridgeError::Request(RequestError::TooLarge { .. })
-        | BridgeError::Response(ResponseError::TooLarge { .. }) => {
+        BridgeError::Request(RequestError::TooLarge { .. }) => {
             Row::new(Code::ResourceExhausted, "LIMIT")
         }
         BridgeError::Request(error) => Row::argument(error.field_path().to_string()),
@@ -228,7 +233,25 @@ fn bridge_row(error: &BridgeError) -> Row {
         BridgeError::Ended(end) => end_row(*end),
         BridgeError::Call(error) => call_row(error),
         BridgeError::LostAfterThrough => Row::new(Code::Unknown, "CONNECTION_LOST"),
-        BridgeError::Response(_) => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+        BridgeError::Response(error) => response_row(error),
+    }
+}
+
+const fn response_row(error: &ResponseError) -> Row {
+    let limit = match error {
+        ResponseError::TooDeep { .. }
+        | ResponseError::TooManyEmpty { .. }
+        | ResponseError::TooLarge { .. } => true,
+        ResponseError::Signature { problem, .. } => is_signature_limit(problem),
+        ResponseError::Object { problem, .. } => is_limit(problem),
+        ResponseError::Read { .. }
+        | ResponseError::Bool { .. }
+        | ResponseError::Undeclared { .. }
+        | ResponseError::NoEncoding { .. } => false,
+    };
+    match limit {
+        true => Row::new(Code::ResourceExhausted, "LIMIT"),
+        false => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
     }
 }
 
@@ -259,7 +282,36 @@ const fn call_row(error: &CallError) -> Row {
         CallError::Lost(_) => Row::new(Code::Unknown, "CONNECTION_LOST"),
         CallError::Robot { .. } => Row::new(Code::Unknown, "ROBOT_ERROR"),
         CallError::Canceled => Row::new(Code::Cancelled, "CANCELED_BY_ROBOT"),
+        CallError::Malformed { source, .. } if is_limit(source) => {
+            Row::new(Code::ResourceExhausted, "LIMIT")
+        }
         CallError::Malformed { .. } => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+    }
+}
+
+/// Whether a value is as it should be, and only more than is accepted.
+const fn is_limit(error: &DecodeError) -> bool {
+    match error {
+        DecodeError::TooDeep { .. }
+        | DecodeError::DynamicsTooDeep { .. }
+        | DecodeError::TooManyEmpty { .. }
+        | DecodeError::TooManyValues { .. } => true,
+        DecodeError::Signature { source, .. } => is_signature_limit(source),
+        DecodeError::Read(_)
+        | DecodeError::Bool { .. }
+        | DecodeError::NoEncoding { .. }
+        | DecodeError::UnknownMetaObject { .. } => false,
+    }
+}
+
+const fn is_signature_limit(error: &SignatureError) -> bool {
+    match error {
+        SignatureError::TooLong { .. } | SignatureError::TooDeep { .. } => true,
+        SignatureError::UnknownType { .. }
+        | SignatureError::Incomplete
+        | SignatureError::Unbalanced { .. }
+        | SignatureError::TrailingBytes { .. }
+        | SignatureError::NotText => false,
     }
 }
 
@@ -274,10 +326,14 @@ const fn send_row(error: &SendError) -> Row {
 
 fn hosting_row(error: &HostingError) -> Row {
     match error {
+        HostingError::Undecodable { source, .. } if is_limit(source) => {
+            Row::new(Code::ResourceExhausted, "LIMIT")
+        }
         HostingError::Declaration { field, .. }
         | HostingError::NotSendable { field, .. }
         | HostingError::Undecodable { field, .. } => Row::argument(field.clone()),
         HostingError::Value(RequestError::TooLarge { .. })
+        | HostingError::TooManyObjects { .. }
         | HostingError::TooManyServices { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
         HostingError::Value(error) => Row::argument(error.field_path().to_string()),
         HostingError::UnknownMember { field, .. } | HostingError::Request { field, .. } => {

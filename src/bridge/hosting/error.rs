@@ -40,6 +40,14 @@ pub enum HostingError {
         /// The limit.
         source: DecodeError,
     },
+    /// A value of the client holds too many objects.
+    #[error("{field}: more than {limit} objects at once")]
+    TooManyObjects {
+        /// The field path.
+        field: String,
+        /// The limit.
+        limit: usize,
+    },
     /// A member that the client did not declare.
     #[error("{field}: {name:?} was not declared")]
     UnknownMember {

@@ -9,12 +9,20 @@ use super::{
     CallId, Declaration, DeclaredMethod, Doors, Hosting, HostingConfig, HostingError, Outcome,
     desk::{Member, Told},
     switchboard::{Called, Switchboard},
-    values::Values,
+    values::{FromHost, Values},
 };
 use crate::{
-    bridge::{objects::ObjectTable, service::ValueFormat, supervisor::State},
+    bridge::{
+        objects::{MAX_OBJECTS_PER_MESSAGE, ObjectTable},
+        service::ValueFormat,
+        supervisor::State,
+    },
     proto::v1,
-    qi::{host::MethodError, value::Value, wire::Limits},
+    qi::{
+        host::{MethodError, ObjectBuilder},
+        value::{Signature, Value},
+        wire::Limits,
+    },
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -172,4 +180,33 @@ async fn calls_that_were_made_outlast_the_retirement() {
     board.answer(id, Outcome::Returned(int(8).encode_to_vec()));
     assert_eq!(calling.await.unwrap(), Ok(Value::Int32(8)));
     retiring.await.unwrap();
+}
+
+/// Each name of an object in one message became an object of the gateway, however many there were.
+#[test]
+fn only_so_many_objects_are_passed_at_once() {
+    let values = values();
+    let bell = ObjectBuilder::new().build().unwrap();
+    let _offer = values.objects.offers().add("Bell", &bell);
+    let list = |length| {
+        let bell = v1::Value {
+            kind: Some(v1::value::Kind::ObjectValue(v1::ObjectRef {
+                service: "Bell".into(),
+                ..v1::ObjectRef::default()
+            })),
+            signature: String::new(),
+        };
+        let items = vec![bell; length];
+        let list = v1::ListValue { items };
+        let kind = Some(v1::value::Kind::ListValue(list));
+        let value = v1::Value {
+            kind,
+            ..v1::Value::default()
+        };
+        value.encode_to_vec()
+    };
+    let ty = "[o]".parse::<Signature>().unwrap().into_type();
+    assert!(values.of_type(&list(MAX_OBJECTS_PER_MESSAGE), &ty).is_ok());
+    let refused = values.of_type(&list(MAX_OBJECTS_PER_MESSAGE + 1), &ty);
+    assert!(matches!(refused, Err(FromHost::TooManyObjects { .. })));
 }

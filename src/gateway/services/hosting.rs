@@ -18,7 +18,7 @@ use crate::{
         CallId, Declaration, DeclaredMethod, DeclaredProperty, DeclaredSignal, HostedService,
         Hosting, HostingError, Notice, Outcome, Voice,
     },
-    gateway::{router::value_format, status::GatewayError},
+    gateway::{duration::duration, router::value_format, status::GatewayError},
     proto::v1::{
         self, HostRequest, HostResponse,
         host_request::{self, Request as Said, result},
@@ -312,10 +312,9 @@ fn encoded(value: Option<v1::Value>) -> Vec<u8> {
 }
 
 fn parse(declare: host_request::Declare) -> Declaration {
-    let answer_timeout = declare.answer_timeout.map(|timeout| {
-        // What is negative is as wrong as nothing, and is refused with it.
-        Duration::try_from(timeout).unwrap_or_default()
-    });
+    // What is no time is as wrong as no time at all, and is refused with it.
+    let timeout = |given| duration(given).unwrap_or_default();
+    let answer_timeout = declare.answer_timeout.map(timeout);
     let max_calls = usize::try_from(declare.max_calls).unwrap_or(usize::MAX);
     Declaration {
         name: declare.name,

@@ -50,6 +50,16 @@ fn large_answer() -> ResponseError {
     }
 }
 
+fn deep_answer() -> ResponseError {
+    ResponseError::Object {
+        path: bad_argument().field_path().clone(),
+        problem: DecodeError::Signature {
+            offset: 0,
+            source: SignatureError::TooDeep { limit: 1 },
+        },
+    }
+}
+
 fn malformed() -> prost::DecodeError {
     <u32 as prost::Message>::decode(&b"\x08"[..]).unwrap_err()
 }
@@ -130,6 +140,10 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             body(RequestBodyError::Transport(lost)),
             (Code::Cancelled, "REQUEST_LOST"),
         ),
+        (
+            GatewayError::UnknownRpc,
+            (Code::Unimplemented, "UNKNOWN_RPC"),
+        ),
         (GatewayError::MalformedRequest(malformed()), INVALID),
         (
             GatewayError::InvalidOption {
@@ -144,6 +158,7 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
         (GatewayError::Bridge(BridgeError::Unavailable), AWAY),
         (GatewayError::Bridge(bad_answer().into()), UNDECLARED),
         (GatewayError::Bridge(large_answer().into()), LIMIT),
+        (GatewayError::Bridge(deep_answer().into()), LIMIT),
         (unsent(SendError::Closed(CloseReason::Peer)), AWAY),
         (unsent(SendError::TooManyCalls { limit: 1 }), LIMIT),
         (
@@ -166,6 +181,13 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
                 source: DecodeError::from(truncated()),
             }),
             UNDECLARED,
+        ),
+        (
+            call(CallError::Malformed {
+                expected: "value",
+                source: DecodeError::TooDeep { limit: 1 },
+            }),
+            LIMIT,
         ),
         (
             GatewayError::Subscription(Arc::new(BridgeError::Unavailable)),
@@ -222,6 +244,20 @@ fn hosting_table() -> Vec<(GatewayError, (Code, &'static str))> {
                 source: DecodeError::from(truncated()),
             }),
             INVALID,
+        ),
+        (
+            hosting(HostingError::Undecodable {
+                field: field(),
+                source: DecodeError::TooManyValues { limit: 1 },
+            }),
+            LIMIT,
+        ),
+        (
+            hosting(HostingError::TooManyObjects {
+                field: field(),
+                limit: 1,
+            }),
+            LIMIT,
         ),
         (
             hosting(HostingError::UnknownMember {

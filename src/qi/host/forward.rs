@@ -11,12 +11,16 @@
 use std::{
     collections::HashMap,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OnceCell, oneshot},
+};
 
 use super::{
     BuildError, Handler, HostedObject, Method, MethodError, Threading,
@@ -102,7 +106,7 @@ impl Object {
             properties: Vec::new(),
             subscribers: Arc::new(Subscribers::forwarded()),
             stats: Stats::default(),
-            // In which order calls run is for the origin to say; they may overtake one another on the way.
+            // They leave in the order of arrival; how they run is for the origin to say.
             rules: Rules {
                 threading: Threading::Multi,
                 ..Rules::default()
@@ -133,11 +137,15 @@ fn forwarding_method(uid: ActionId, method: &MetaMethod, origin: &Arc<dyn Origin
     let returns = method.return_signature.clone();
     let origin = Arc::clone(origin);
     let handler = Handler::future(move |arguments| {
-        let (origin, parameters) = (Arc::clone(&origin), parameters.clone());
+        let remote = object_of(&*origin).ok_or_else(not_connected);
+        let called = remote.and_then(|remote| {
+            let call = call_with_values(&remote, uid, arguments, &parameters)?;
+            Ok((remote, call))
+        });
         let returns = returns.clone();
         async move {
-            let remote = origin.object().ok_or_else(not_connected)?;
-            call_with_values(&remote, uid, arguments, &parameters, returns).await
+            let (remote, call) = called?;
+            result_of(remote, call, returns).await
         }
     });
     Method {
@@ -155,15 +163,23 @@ fn not_connected() -> MethodError {
     MethodError::failed(text::NOT_CONNECTED)
 }
 
-/// Forwards a call as it came, if no object can be in it. Gives it back otherwise.
-pub(super) async fn run(call: Call, origin: Arc<dyn Origin>) -> Option<Call> {
+/// The origin's object; none also where the origin fails to tell.
+fn object_of(origin: &dyn Origin) -> Option<RemoteObject> {
+    catch_unwind(AssertUnwindSafe(|| origin.object()))
+        .ok()
+        .flatten()
+}
+
+/// Forwards a call as it came, if no object can be in it, before anything that comes after it. Gives
+/// it back otherwise.
+pub(super) fn pass_on(call: Call, origin: &dyn Origin, runtime: &Handle) -> Option<Call> {
     let (method, message) = (call.method(), call.message());
     let may_hold_objects = method.parameters_signature.ty().may_hold_objects()
         || method.return_signature.ty().may_hold_objects();
     if may_hold_objects || message.flags != Flags::NONE {
         return Some(call);
     }
-    let Some(remote) = origin.object() else {
+    let Some(remote) = object_of(origin) else {
         call.refuse(text::NOT_CONNECTED);
         return None;
     };
@@ -173,21 +189,28 @@ pub(super) async fn run(call: Call, origin: Arc<dyn Origin>) -> Option<Call> {
         let _ = remote.post(action, payload);
         return None;
     }
+    let passed = remote.call(action, payload);
+    // Ends with the call, which ends with its service.
+    runtime.spawn(relay(call, remote, passed));
+    None
+}
+
+/// Waits for the answer to a call that was passed on.
+async fn relay(call: Call, remote: RemoteObject, passed: session::Call) {
     let token = call.token();
     tokio::select! {
         biased;
         // Drops the forwarded call, and so cancels it.
         () = token.cancelled() => call.cancel(),
-        answer = remote.call(action, payload) => match answer {
+        answer = passed => match answer {
             Ok(reply) if reply.flags == Flags::NONE => call.relay(reply.payload),
             Ok(reply) => {
-                let returns = &method.return_signature;
-                call.finish(value_of(&remote, &reply, returns));
+                let method = call.method();
+                call.finish(value_of(&remote, &reply, &method.return_signature));
             }
             Err(error) => call.finish(Err(failed(error))),
         }
     }
-    None
 }
 
 /// What the caller is told; libqi's text where the origin is away.
@@ -204,25 +227,33 @@ fn failed(error: CallError) -> MethodError {
 }
 
 /// Forwards a call whose objects have to be passed on.
-async fn call_with_values(
+fn call_with_values(
     remote: &RemoteObject,
     method: ActionId,
     arguments: Vec<Value>,
     parameters: &Signature,
-    returns: Signature,
-) -> Result<Value, MethodError> {
+) -> Result<session::Call, MethodError> {
     let (payload, exports) = encode_for(remote, arguments, parameters)?;
     let call = remote.call(method, payload);
     if !call.is_refused() {
         exports.into_iter().for_each(Export::keep);
     }
+    Ok(call)
+}
+
+/// What such a call gives.
+async fn result_of(
+    remote: RemoteObject,
+    call: session::Call,
+    returns: Signature,
+) -> Result<Value, MethodError> {
     if !returns.ty().may_hold_objects() {
         let reply = call.await.map_err(failed)?;
-        return value_of(remote, &reply, &returns);
+        return value_of(&remote, &reply, &returns);
     }
     let (sender, result) = oneshot::channel();
     // Ends with the call, which ends with its connection at the latest.
-    tokio::spawn(answer(call, remote.clone(), returns, sender));
+    tokio::spawn(answer(call, remote, returns, sender));
     result.await.unwrap_or_else(|_| Err(not_connected()))
 }
 
@@ -291,7 +322,8 @@ fn value_of(
 
 /// Forwards a post to a signal: the event comes back to those who listen.
 pub(super) fn post(object: &Arc<Object>, peer: &Peer, message: &Message, signature: &Signature) {
-    let Some(remote) = object.upstream.as_ref().and_then(|it| it.origin.object()) else {
+    let upstream = object.upstream.as_ref();
+    let Some(remote) = upstream.and_then(|it| object_of(&*it.origin)) else {
         return;
     };
     let action = message.address.action;
@@ -350,7 +382,7 @@ impl Upstream {
 
     /// Registers with a signal of the origin, unless that is done.
     async fn register(&self, object: &Arc<Object>, signal: ActionId) -> Result<(), MethodError> {
-        let remote = self.origin.object().ok_or_else(not_connected)?;
+        let remote = object_of(&*self.origin).ok_or_else(not_connected)?;
         let signature = match object.meta.signals.get(&signal) {
             Some(signal) => signal.signature.clone(),
             None => return Err(MethodError::failed(text::NO_SIGNAL)),

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn the_owner_is_told_in_the_order_of_the_values() {
         let log = Arc::new(Mutex::new(Vec::new()));
-        let (telling, told) = mpsc::channel();
+        let (telling, told) = mpsc::sync_channel(1);
         let seen = Arc::clone(&log);
         let level = level(move |value| {
             if *value == Value::Int32(1) {

@@ -15,6 +15,7 @@ use super::{
     forward::Origin,
     manage::{self, Observed},
     peer::{Peer, Ticket, Waiting},
+    runner::Runner,
     service::Service,
 };
 use crate::qi::{
@@ -98,6 +99,11 @@ impl Call {
     /// Ready when nobody wants the result any more.
     pub(super) fn token(&self) -> CancellationToken {
         self.token.clone()
+    }
+
+    /// What runs the calls of its object.
+    pub(super) fn runner(&self) -> Arc<Runner> {
+        Arc::clone(self.service.runner())
     }
 
     /// Ready when the object cannot be called any more.

@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use tokio::time::error::Elapsed;
+
 use crate::qi::{
     session::{CallError, CloseReason, ExportError},
     value::{
@@ -134,6 +136,24 @@ pub enum RegisterError {
     /// The host is gone, or there will be no session any more.
     #[error("the host is gone, or there will be no session with the bus any more")]
     Over,
+}
+
+/// Why the directory may still list a service that left the bus.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// The directory did not do as it was asked, or the connection was lost.
+    #[error("the service directory: {0}")]
+    Directory(#[from] CallError),
+    /// The directory did not answer in time. It forgets the service at the end of the session at
+    /// the latest.
+    #[error("the service directory does not answer")]
+    TimedOut,
+}
+
+impl From<Elapsed> for LeaveError {
+    fn from(_: Elapsed) -> Self {
+        Self::TimedOut
+    }
 }
 
 /// Why a peer was not accepted.

@@ -11,12 +11,16 @@
 use std::{
     collections::HashMap,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OnceCell, oneshot},
+};
 
 use super::{
     Handler, HostedObject, Method, MethodError, Threading,
@@ -36,7 +40,7 @@ use crate::qi::{
         WeakConnection, error_payload,
     },
     value::{
-        MetaMethod, MetaObject, ObjectUid, Signature, Type, Value,
+        MetaObject, ObjectUid, Signature, Type, Value,
         codec::{DecodeContext, EncodeContext, decode, encode, encode_dynamic},
         convert::convert,
     },
@@ -90,7 +94,7 @@ impl Object {
             properties: Vec::new(),
             subscribers: Arc::new(Subscribers::forwarded()),
             stats: Stats::default(),
-            // In which order calls run is for the origin to say; they may overtake one another on the way.
+            // They leave in the order of arrival; how they run is for the origin to say.
             rules: Rules {
                 threading: Threading::Multi,
                 ..Rules::default()
@@ -120,15 +124,23 @@ fn not_connected() -> MethodError {
     MethodError::failed(text::NOT_CONNECTED)
 }
 
-/// Forwards a call as it came, if no object can be in it. Gives it back otherwise.
-pub(super) async fn run(call: Call, origin: Arc<dyn Origin>) -> Option<Call> {
+/// The origin's object; none also where the origin fails to tell.
+fn object_of(origin: &dyn Origin) -> Option<RemoteObject> {
+    catch_unwind(AssertUnwindSafe(|| origin.object()))
+        .ok()
+        .flatten()
+}
+
+/// Forwards a call as it came, if no object can be in it, before anything that comes after it. Gives
+/// it back otherwise.
+pub(super) fn pass_on(call: Call, origin: &dyn Origin, runtime: &Handle) -> Option<Call> {
     let (method, message) = (call.method(), call.message());
     let may_hold_objects = method.parameters_signature.ty().may_hold_objects()
         || method.return_signature.ty().may_hold_objects();
     if may_hold_objects || message.flags != Flags::NONE {
         return Some(call);
     }
-    let Some(remote) = origin.object() else {
+    let Some(remote) = object_of(origin) else {
         call.refuse(text::NOT_CONNECTED);
         return None;
     };
@@ -138,21 +150,28 @@ pub(super) async fn run(call: Call, origin: Arc<dyn Origin>) -> Option<Call> {
         let _ = remote.post(action, payload);
         return None;
     }
+    let passed = remote.call(action, payload);
+    // Ends with the call, which ends with its service.
+    runtime.spawn(relay(call, remote, passed));
+    None
+}
+
+/// Waits for the answer to a call that was passed on.
+async fn relay(call: Call, remote: RemoteObject, passed: session::Call) {
     let token = call.token();
     tokio::select! {
         biased;
         // Drops the forwarded call, and so cancels it.
         () = token.cancelled() => call.cancel(),
-        answer = remote.call(action, payload) => match answer {
+        answer = passed => match answer {
             Ok(reply) if reply.flags == Flags::NONE => call.relay(reply.payload),
             Ok(reply) => {
-                let returns = &method.return_signature;
-                call.finish(value_of(&remote, &reply, returns));
+                let method = call.method();
+                call.finish(value_of(&remote, &reply, &method.return_signature));
             }
             Err(error) => call.finish(Err(failed(error))),
         }
     }
-    None
 }
 
 /// What the caller is told; libqi's text where the origin is away.
@@ -169,26 +188,34 @@ fn failed(error: CallError) -> MethodError {
 }
 
 /// Forwards a call whose objects have to be passed on.
-async fn call_with_values(
+fn call_with_values(
     remote: &RemoteObject,
     action: ActionId,
     arguments: Vec<Value>,
-    method: &MetaMethod,
-) -> Result<Value, MethodError> {
-    let (payload, exports) = encode_for(remote, arguments, &method.parameters_signature)?;
-    let returns = &method.return_signature;
+    parameters: &Signature,
+) -> Result<session::Call, MethodError> {
+    let (payload, exports) = encode_for(remote, arguments, parameters)?;
     let call = remote.call(action, payload);
     if !call.is_refused() {
         exports.into_iter().for_each(Export::keep);
     }
+    Ok(call)
+}
+
+/// What such a call gives.
+async fn result_of(
+    remote: RemoteObject,
+    call: session::Call,
+    returns: Signature,
+) -> Result<Value, MethodError> {
     if !returns.ty().may_hold_objects() {
         let reply = call.await.map_err(failed)?;
-        return value_of(remote, &reply, returns);
+        return value_of(&remote, &reply, &returns);
     }
     let (sender, result) = oneshot::channel();
     // Ends with the call, which ends with its connection at the latest; as many are there as that
     // lets calls be pending.
-    tokio::spawn(answer(call, remote.clone(), returns.clone(), sender));
+    tokio::spawn(answer(call, remote, returns, sender));
     result.await.unwrap_or_else(|_| Err(not_connected()))
 }
 
@@ -257,7 +284,8 @@ fn value_of(
 
 /// Forwards a post to a signal: the event comes back to those who listen.
 pub(super) fn post(object: &Arc<Object>, peer: &Peer, message: &Message, signature: &Signature) {
-    let Some(remote) = object.upstream.as_ref().and_then(|it| it.origin.object()) else {
+    let upstream = object.upstream.as_ref();
+    let Some(remote) = upstream.and_then(|it| object_of(&*it.origin)) else {
         return;
     };
     let action = message.address.action;
@@ -320,12 +348,17 @@ impl Upstream {
         let known = meta.methods.get(&uid)?;
         let (origin, meta) = (Arc::clone(&self.origin), Arc::clone(meta));
         let handler = Handler::future(move |arguments| {
-            let (origin, meta) = (Arc::clone(&origin), Arc::clone(&meta));
-            async move {
-                let remote = origin.object().ok_or_else(not_connected)?;
+            // Sent before anything that comes after it.
+            let called = object_of(&*origin).ok_or_else(not_connected);
+            let called = called.and_then(|remote| {
                 // Of the same meta object as above.
                 let method = meta.methods.get(&uid).ok_or_else(not_connected)?;
-                call_with_values(&remote, uid, arguments, method).await
+                let call = call_with_values(&remote, uid, arguments, &method.parameters_signature)?;
+                Ok((remote, call, method.return_signature.clone()))
+            });
+            async move {
+                let (remote, call, returns) = called?;
+                result_of(remote, call, returns).await
             }
         });
         Some(Method {
@@ -341,7 +374,7 @@ impl Upstream {
 
     /// Registers with a signal of the origin, unless that is done.
     async fn register(&self, object: &Arc<Object>, signal: ActionId) -> Result<(), MethodError> {
-        let remote = self.origin.object().ok_or_else(not_connected)?;
+        let remote = object_of(&*self.origin).ok_or_else(not_connected)?;
         if remote.connection().is_closed() {
             // What was registered before is still noted, but nothing will come of it.
             return Err(not_connected());

@@ -66,7 +66,7 @@ mod tests;
 
 pub use accept::{Authenticator, Presented, Verdict};
 pub use cancellation::Cancellation;
-pub use error::{BuildError, HostError, RegisterError, ValueError};
+pub use error::{BuildError, HostError, LeaveError, RegisterError, ValueError};
 pub use forward::Origin;
 pub use limits::HostLimits;
 pub use method::{Handler, Method, MethodError};

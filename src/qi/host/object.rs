@@ -234,7 +234,8 @@ impl ObjectBuilder {
     }
 
     /// Like [`Self::property`]; `on_set` is told each value that others set it to, after it is in
-    /// force. It is called on the task that reads their connection, so it must not block.
+    /// force, one after the other. It is called on the task that reads their connection, so it must
+    /// not block. Whoever sets a value at which it panics gets an error.
     ///
     /// # Errors
     ///

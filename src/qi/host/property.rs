@@ -1,6 +1,10 @@
 //! Properties and signals, as the one who hosts them has them.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
@@ -48,13 +52,27 @@ pub(super) struct Property {
     pub(super) signature: Signature,
     /// The signature of its signal, the tuple of it alone.
     pub(super) changes: Signature,
-    pub(super) on_set: Option<OnSet>,
+    on_set: Option<OnSet>,
+    /// Held while another one sets it and its owner is told, so that the owner is told in the order
+    /// of the values. Not for the owner, who may set it when told.
+    telling: Mutex<()>,
     value: Mutex<Value>,
     subscribers: Arc<Subscribers>,
 }
 
 /// Is told what others set a property to.
 pub(super) type OnSet = Box<dyn Fn(&Value) + Send + Sync>;
+
+/// Why a peer gets an error when it sets a property.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SetError {
+    /// The value is not what the property was declared as; nothing changed.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// The value is in force, but its owner panicked when it was told.
+    #[error("the owner of the property panicked")]
+    Panicked,
+}
 
 impl PropertyHandle {
     /// The value.
@@ -99,6 +117,7 @@ impl Property {
             signature,
             changes,
             on_set,
+            telling: Mutex::default(),
             value: Mutex::new(value),
             subscribers,
         })
@@ -109,11 +128,13 @@ impl Property {
     }
 
     /// Sets the property for a peer, which has a value of another type perhaps.
-    pub(super) fn set_from(&self, value: &Value, from: &Type) -> Result<(), ValueError> {
-        let value = convert(value, from, self.signature.ty())?;
+    pub(super) fn set_from(&self, value: &Value, from: &Type) -> Result<(), SetError> {
+        let value = convert(value, from, self.signature.ty()).map_err(ValueError::from)?;
+        let _telling = self.telling.lock();
         self.store(value.clone())?;
         if let Some(on_set) = &self.on_set {
-            on_set(&value);
+            let told = catch_unwind(AssertUnwindSafe(|| on_set(&value)));
+            told.map_err(|_| SetError::Panicked)?;
         }
         Ok(())
     }
@@ -135,5 +156,64 @@ impl fmt::Debug for Property {
             .field("name", &self.name)
             .field("signature", &self.signature)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{OnceLock, mpsc},
+        thread,
+    };
+
+    use super::*;
+    use crate::qi::host::ObjectBuilder;
+
+    fn level(on_set: impl Fn(&Value) + Send + Sync + 'static) -> PropertyHandle {
+        let mut object = ObjectBuilder::new();
+        let level = object.property_with("level", "i", Value::Int32(0), on_set);
+        level.unwrap()
+    }
+
+    fn set(level: &PropertyHandle, value: i32) {
+        let value = Value::Int32(value);
+        level.0.set_from(&value, &Type::Int32).unwrap();
+    }
+
+    /// Two peers set a property, and its owner was told the older value last.
+    #[test]
+    fn the_owner_is_told_in_the_order_of_the_values() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (telling, told) = mpsc::sync_channel(1);
+        let seen = Arc::clone(&log);
+        let level = level(move |value| {
+            if *value == Value::Int32(1) {
+                telling.send(()).unwrap();
+                // Long enough for the other thread to overtake.
+                (0..1000).for_each(|_| thread::yield_now());
+            }
+            seen.lock().push(value.clone());
+        });
+        thread::scope(|scope| {
+            scope.spawn(|| set(&level, 1));
+            told.recv().unwrap();
+            set(&level, 2);
+        });
+        assert_eq!(*log.lock(), [Value::Int32(1), Value::Int32(2)]);
+        assert_eq!(level.value(), Value::Int32(2));
+    }
+
+    #[test]
+    fn the_owner_may_correct_what_it_is_told() {
+        let handle = Arc::new(OnceLock::<PropertyHandle>::new());
+        let known = Arc::clone(&handle);
+        let level = level(move |value| {
+            let highest = value.to_i64().unwrap().min(10);
+            let highest = Value::Int32(i32::try_from(highest).unwrap());
+            known.get().unwrap().set(highest).unwrap();
+        });
+        handle.set(level.clone()).unwrap();
+        set(&level, 13);
+        assert_eq!(level.value(), Value::Int32(10));
     }
 }

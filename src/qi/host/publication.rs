@@ -13,10 +13,13 @@
 
 use std::time::Duration;
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Host, HostedObject, RegisterError, Registration, registration::Registrar};
+use super::{
+    Host, HostedObject, LeaveError, RegisterError, Registration,
+    registration::{LEAVE_TIME, Registrar},
+};
 use crate::qi::{
     session::{Backoff, CallError, ConnectionId, Session},
     wire::ServiceId,
@@ -30,7 +33,7 @@ pub struct Publication {
     state: watch::Receiver<PublicationState>,
     end: CancellationToken,
     /// Ends with `end`, at the latest with the host.
-    task: JoinHandle<Result<(), CallError>>,
+    task: JoinHandle<Result<(), LeaveError>>,
 }
 
 /// Where a [`Publication`] stands.
@@ -120,17 +123,17 @@ impl Publication {
         self.state.clone()
     }
 
-    /// Takes the service from the bus and waits until the directory says so. Calls that still run
-    /// fail.
+    /// Takes the service from the bus and waits until the directory says so, for at most 5 s; as
+    /// long again if it is just being registered. Calls that still run fail.
     ///
     /// # Errors
     ///
-    /// The directory's. The service does not answer any more in any case.
+    /// [`LeaveError`]. The service does not answer any more in any case.
     ///
     /// # Cancel safety
     ///
     /// The service leaves the bus all the same.
-    pub async fn leave(mut self) -> Result<(), CallError> {
+    pub async fn leave(mut self) -> Result<(), LeaveError> {
         self.end.cancel();
         // It fails only at the end of the runtime, and then nobody needs to be told.
         (&mut self.task).await.unwrap_or(Ok(()))
@@ -154,12 +157,18 @@ struct Publisher {
 }
 
 impl Publisher {
-    async fn run(mut self) -> Result<(), CallError> {
+    async fn run(mut self) -> Result<(), LeaveError> {
         let mut attempts = Attempts::default();
         while let Some(session) = self.session().await {
-            // Not to be interrupted: the name would stay taken by what is half registered.
+            // Not to be interrupted while there is hope: the name would stay taken by what is half
+            // registered, until the session ends.
             let registrar = &self.registrar;
-            match registrar.register(&session, &self.name, &self.object).await {
+            let registered = tokio::select! {
+                biased;
+                registered = registrar.register(&session, &self.name, &self.object) => registered,
+                () = self.overdue() => return Err(LeaveError::TimedOut),
+            };
+            match registered {
                 Ok(registration) => {
                     attempts = Attempts::after_success();
                     let connection = session.connection().id();
@@ -190,6 +199,12 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// Ready when a directory that is still asked at the end had its time.
+    async fn overdue(&self) {
+        self.end.cancelled().await;
+        sleep(LEAVE_TIME).await;
     }
 
     /// The session that there is, or the next one; none at the end.

@@ -1,15 +1,20 @@
 //! Services in the directory (protocol text, section 14).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
-use super::{Host, HostedObject, RegisterError, identity::Identity, table::Table};
+use super::{Host, HostedObject, LeaveError, RegisterError, identity::Identity, table::Table};
 use crate::qi::{
     session::{CallError, CloseReason, Connection, Reply, ServiceInfoLayout, Session},
     value::{MetaMethod, MetaObject, Type},
-    wire::{ActionId, Address, ObjectId, Reader, ServiceId},
+    wire::{ActionId, Address, Kind, ObjectId, Reader, ServiceId},
 };
+
+/// How long the directory may take when a service leaves: it needs milliseconds, and a process that
+/// ends should not wait for one that hangs.
+pub(super) const LEAVE_TIME: Duration = Duration::from_secs(5);
 
 impl Host {
     /// Puts an object on the bus of a session as the service `name`, until the session ends;
@@ -137,16 +142,22 @@ impl Registration {
         self.directory.closed().await
     }
 
-    /// Takes the service from the bus and waits until the directory says so. Calls that still run
-    /// fail.
+    /// Takes the service from the bus and waits until the directory says so, for at most 5 s. Calls
+    /// that still run fail.
     ///
     /// # Errors
     ///
-    /// The directory's. The service does not answer any more in any case.
-    pub async fn leave(mut self) -> Result<(), CallError> {
-        let left = call(&self.directory, self.unregister, number(self.id.0)).await;
+    /// [`LeaveError`]. The service does not answer any more in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// The service leaves the bus all the same.
+    pub async fn leave(mut self) -> Result<(), LeaveError> {
+        let asked = call(&self.directory, self.unregister, number(self.id.0));
+        // Where this fails, the directory is told once more in the end, without being waited for.
+        timeout(LEAVE_TIME, asked).await??;
         self.end();
-        left.map(|_| ())
+        Ok(())
     }
 
     fn end(&mut self) {
@@ -162,7 +173,8 @@ impl Drop for Registration {
         if self.state != State::Left {
             let method = directory(self.unregister);
             // Where it cannot be sent, the directory forgets the service with the connection.
-            let _ = self.directory.call_and_forget(method, number(self.id.0));
+            let id = number(self.id.0);
+            let _ = self.directory.release(Kind::Call, method, id);
             self.end();
         }
     }

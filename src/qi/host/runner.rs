@@ -10,11 +10,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
-    sync::{
-        Semaphore,
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
+    sync::{Semaphore, oneshot},
 };
 
 use super::{
@@ -23,10 +19,10 @@ use super::{
     error::text,
     forward,
     limits::permits,
-    method::Started,
-    peer::{Peer, Waiting},
+    method::{Blocked, Started},
+    peer::Peer,
     resources::Resources,
-    turns::Turns,
+    turns::{Line, Turns},
 };
 use crate::qi::value::Value;
 
@@ -41,18 +37,18 @@ pub(super) struct Rules {
 }
 
 /// Runs the calls of one object, under whatever numbers they come: a single-threaded object that
-/// several peers hold still does one thing at a time.
+/// several peers hold still does one thing at a time, and so does one that is registered again.
 #[derive(Debug)]
 pub(super) struct Runner {
-    /// The calls of a single-threaded object on their way to the task that runs them.
-    queue: Option<mpsc::Sender<Arc<Waiting>>>,
+    /// Where the calls of a single-threaded object wait for their turn.
+    line: Option<Arc<Line>>,
     room: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     runtime: Handle,
 }
 
-/// The runner of an object, as long as the object can be called.
+/// The runner of an object, as long as the object can be called or does anything.
 #[derive(Debug, Default)]
 pub(super) struct Running(Mutex<Weak<Runner>>);
 
@@ -76,15 +72,15 @@ impl Runner {
         let threads = resources.threads();
         let calls = rules.max_calls.unwrap_or(limits.calls_per_service);
         let calls = permits(calls.min(limits.calls_per_service));
-        let queue = (rules.threading == Threading::Single).then(|| {
-            let (queue, arriving) = mpsc::channel(calls.max(1));
-            let turns = Turns::new(arriving, rules.lock_timeout);
-            // Ends with the runner, which has the only sender.
+        let line = (rules.threading == Threading::Single).then(|| {
+            let line = Arc::new(Line::new(calls));
+            let turns = Turns::new(Arc::clone(&line), rules.lock_timeout);
+            // Ends with the runner.
             runtime.spawn(turns.run(Arc::clone(threads)));
-            queue
+            line
         });
         Self {
-            queue,
+            line,
             room: Arc::new(Semaphore::new(calls)),
             bytes: Arc::new(Semaphore::new(permits(limits.argument_bytes_per_service))),
             threads: Arc::clone(threads),
@@ -105,17 +101,20 @@ impl Runner {
         })
     }
 
+    /// Runs a call as soon as its turn comes. What is forwarded leaves at once, so that it stays in
+    /// the order of arrival: the origin says how it runs.
     pub(super) fn run(&self, call: Call) {
-        match &self.queue {
-            Some(queue) => {
-                if let Err(refused) = queue.try_send(call.wait()) {
-                    let (TrySendError::Full(waiting) | TrySendError::Closed(waiting)) = refused;
-                    let call = waiting.lock().take();
-                    if let Some(call) = call {
-                        call.refuse(text::BUSY);
-                    }
-                }
+        if let Some(origin) = call.upstream() {
+            let with_values = forward::pass_on(call, &*origin, &self.runtime);
+            if let Some((call, started)) = with_values.and_then(begin) {
+                // Ends with the call, which ends with its service.
+                self.runtime
+                    .spawn(run_started(call, started, Arc::clone(&self.threads)));
             }
+            return;
+        }
+        match &self.line {
+            Some(line) => line.join(call.wait()),
             None => {
                 // Ends with the call, which ends with its service.
                 self.runtime
@@ -125,54 +124,70 @@ impl Runner {
     }
 }
 
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Some(line) = &self.line {
+            line.close();
+        }
+    }
+}
+
 /// Runs a call, until its object may go on with the next one.
 pub(super) async fn run_call(call: Call, threads: Arc<Semaphore>) {
-    let token = call.token();
-    if token.is_cancelled() {
+    if call.token().is_cancelled() {
         return call.cancel();
     }
+    if let Some((call, started)) = begin(call) {
+        run_started(call, started, threads).await;
+    }
+}
+
+/// Hands the arguments to the method. Gives nothing when they cannot be read; the call is answered
+/// then.
+fn begin(call: Call) -> Option<(Call, Started)> {
     let method = call.method();
-    let call = match call.upstream() {
-        Some(upstream) => match forward::run(call, upstream).await {
-            Some(call) => call,
-            None => return,
-        },
-        None => call,
-    };
-    let Some((call, arguments)) = call.arguments() else {
-        return;
-    };
-    match method.handler.start(arguments) {
+    let (call, arguments) = call.arguments()?;
+    Some((call, method.handler.start(arguments)))
+}
+
+async fn run_started(call: Call, started: Started, threads: Arc<Semaphore>) {
+    match started {
         Started::Future(future) => await_result(call, future).await,
         Started::Deferred(future) => {
             // Ends with its token, a child of that of the service.
             tokio::spawn(await_result(call, future));
         }
-        Started::Blocking(block) => {
-            let thread = tokio::select! {
-                biased;
-                () = token.cancelled() => {
-                    return call.cancel();
-                }
-                thread = threads.acquire_owned() => thread,
-            };
-            let cancellation = Cancellation::new(token);
-            let mut result = Box::pin(on_thread(move || {
-                let result = block(&cancellation);
-                drop(thread);
-                result
-            }));
-            let ended = call.ended();
-            tokio::select! {
-                biased;
-                () = ended.cancelled() => {
-                    drop(call);
-                    // The object may be held under another number, and do one thing at a time.
-                    let _ = result.await;
-                }
-                result = &mut result => call.finish(result),
-            }
+        Started::Blocking(block) => run_blocking(call, block, threads).await,
+    }
+}
+
+async fn run_blocking(call: Call, block: Blocked, threads: Arc<Semaphore>) {
+    let token = call.token();
+    let thread = tokio::select! {
+        biased;
+        () = token.cancelled() => {
+            return call.cancel();
         }
+        thread = threads.acquire_owned() => thread,
+    };
+    let cancellation = Cancellation::new(token);
+    let mut result = Box::pin(on_thread(move || {
+        let result = block(&cancellation);
+        drop(thread);
+        result
+    }));
+    let ended = call.ended();
+    tokio::select! {
+        biased;
+        () = ended.cancelled() => {
+            // The object does one thing at a time, also if it is held under another number or
+            // registered again meanwhile.
+            let runner = call.runner();
+            drop(call);
+            let _ = result.await;
+            drop(runner);
+        }
+        result = &mut result => call.finish(result),
     }
 }
 

@@ -47,6 +47,10 @@ impl Service {
         &self.object
     }
 
+    pub(super) const fn runner(&self) -> &Arc<Runner> {
+        &self.runner
+    }
+
     /// Cancelled when nobody can have an answer any more.
     pub(super) const fn ended(&self) -> &CancellationToken {
         &self.ended

@@ -17,7 +17,7 @@ use super::{
     method::signature,
     object::Object,
     peer::Peer,
-    property::Property,
+    property::{Property, SetError},
     subscribers::Subscriber,
 };
 use crate::qi::{
@@ -229,7 +229,10 @@ fn set_property(property: &Property, value: &Value) -> Result<(), String> {
     }
     property
         .set_from(content, from)
-        .map_err(|_| format!("setProperty: Failed converting {from} to {to}"))
+        .map_err(|error| match error {
+            SetError::Value(_) => format!("setProperty: Failed converting {from} to {to}"),
+            SetError::Panicked => format!("setProperty: {error}"),
+        })
 }
 
 fn property_names(object: &Object) -> Result<Bytes, String> {

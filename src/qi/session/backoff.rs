@@ -37,14 +37,17 @@ impl Backoff {
     ///
     /// The next pause is longer all the same.
     pub async fn pause(&mut self) {
-        let pause = self.next.mul_f64(rand::random_range(0.5..=1.0));
-        self.next = (self.next * 2).min(self.longest);
+        let half = self.next / 2;
+        let pause = half.saturating_add(half.mul_f64(rand::random_range(0.0..=1.0)));
+        self.next = self.next.saturating_mul(2).min(self.longest);
         tokio::time::sleep(pause).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -58,5 +61,18 @@ mod tests {
         assert_eq!(backoff.next, longest);
         backoff.lasted(Duration::from_millis(1100));
         assert_eq!(backoff.next, first);
+    }
+
+    /// A configuration that says "never again" with the longest time that there is ended the task.
+    #[tokio::test(start_paused = true)]
+    async fn pauses_may_be_longer_than_time_lasts() {
+        for first in [Duration::from_secs(1), Duration::MAX] {
+            let mut backoff = Backoff::new((first, Duration::MAX));
+            for _ in 0..100 {
+                // Not waited for: the next one is longer all the same.
+                assert!(backoff.pause().now_or_never().is_none());
+            }
+            assert_eq!(backoff.next, Duration::MAX);
+        }
     }
 }

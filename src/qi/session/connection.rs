@@ -149,13 +149,17 @@ impl Connection {
         Call::new(self.clone(), queued)
     }
 
-    /// Calls `address` without ever asking for the answer.
+    /// Gives something back to the peer that it would keep otherwise, such as an object or a
+    /// registration: with a post, or a call whose answer nobody asks for.
+    ///
+    /// Like an answer it is never dropped while the connection lives, see [`Self::answer`]: it may be
+    /// small, and sent once for what there is.
     ///
     /// # Errors
     ///
-    /// [`SendError`].
-    pub fn call_and_forget(&self, address: Address, payload: Bytes) -> Result<(), SendError> {
-        self.send(Kind::Call, address, Flags::NONE, payload)
+    /// [`SendError`]. Once the connection is closed, the peer forgets what it gave.
+    pub fn release(&self, kind: Kind, address: Address, payload: Bytes) -> Result<(), SendError> {
+        self.with_state(|state| state.release(kind, address, payload))
     }
 
     /// Posts to `address`: no answer will come, whatever happens there (section 12.2).

@@ -95,8 +95,8 @@ pub enum CloseReason {
     /// The peer sent what is no message, or ended inside of one.
     #[error("the peer broke the protocol: {0}")]
     Protocol(#[from] FrameError),
-    /// The peer asks for answers faster than it reads them.
-    #[error("the peer leaves {queued} bytes of answers unread")]
+    /// The peer asks for answers, or gives what is given back to it, faster than it reads.
+    #[error("the peer leaves {queued} bytes unread")]
     Unread {
         /// How many bytes wait to be written.
         queued: usize,

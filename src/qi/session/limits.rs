@@ -13,8 +13,8 @@ pub struct ConnectionLimits {
     /// bytes here.
     pub pending_calls: usize,
     /// How many bytes may wait to be written. Default 64 MiB: more than the largest payload, so
-    /// that one of those never blocks small calls behind it. Answers, which the peer asked for,
-    /// may take as much again before the connection is closed.
+    /// that one of those never blocks small calls behind it. Answers, which the peer asked for, and
+    /// what gives something back to it may take as much again before the connection is closed.
     pub outgoing_bytes: usize,
 }
 

@@ -17,7 +17,7 @@ use crate::qi::{
             encode, encode_dynamic,
         },
     },
-    wire::{ActionId, Address, Flags, ObjectId, ServiceId, Writer},
+    wire::{ActionId, Address, Flags, Kind, ObjectId, ServiceId, Writer},
 };
 
 /// An object that is reached through a connection, which it keeps open. Cloning is cheap.
@@ -47,10 +47,9 @@ struct Received {
 impl Drop for Received {
     fn drop(&mut self) {
         if self.terminates && !self.released.load(Ordering::Relaxed) {
-            // Where it cannot be sent, the object goes with the connection: at once if that is over, and
-            // when it ends if only its queue is full.
+            // Where it cannot be sent, the object goes with the connection.
             let service = u32_payload(self.address.service.0);
-            let _ = self.connection.post(self.address, service);
+            let _ = self.connection.release(Kind::Post, self.address, service);
         }
     }
 }
@@ -269,7 +268,9 @@ impl RemoteObject {
         if let Some(received) = &self.received {
             received.released.store(true, Ordering::Relaxed);
         }
-        self.post(ActionId::TERMINATE, u32_payload(self.service.0))
+        let address = self.address(ActionId::TERMINATE);
+        let service = u32_payload(self.service.0);
+        self.connection.release(Kind::Post, address, service)
     }
 
     /// The method of a full name, `name::(signature)`, or of a name that only one method has.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::{CallError, Connection, EventSink, Subscription};
-use crate::qi::wire::{ActionId, Address, ObjectId, ServiceId, Writer};
+use crate::qi::wire::{ActionId, Address, Kind, ObjectId, ServiceId, Writer};
 
 /// A subscription to a signal, or to the changes of a property, of a remote object.
 ///
@@ -141,7 +141,8 @@ impl Drop for Registered {
         if !self.refused {
             let method = self.method(ActionId::UNREGISTER_EVENT);
             // Where nothing can be sent any more, the object forgets us with the connection.
-            let _ = self.connection.call_and_forget(method, self.arguments());
+            let arguments = self.arguments();
+            let _ = self.connection.release(Kind::Call, method, arguments);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::qi::wire::{Address, Flags, HEADER_BYTES, Kind, Message, MessageId};
 ///
 /// ```text
 ///   our users                                    the socket
-///   call, send, answer, abandon --> queue -----> take_output, sent, blocked   
+///   call, send, answer, release --> queue -----> take_output, sent, blocked
 ///   poll_answer <-- pending calls <------------- receive -> Received::Answered (wake)
 ///   subscribe, unsubscribe -> routes ----------> receive -> Received::Event (call the sinks)
 ///   objects we host <--------------------------- receive -> Received::Dispatch
@@ -34,8 +34,8 @@ use crate::qi::wire::{Address, Flags, HEADER_BYTES, Kind, Message, MessageId};
 ///   the whole:  open -- close --> closing (nothing new, what is queued leaves) -- finish --> finished
 /// ```
 ///
-/// Input from users: [`Self::call`], [`Self::send`], [`Self::answer`], [`Self::abandon`],
-/// [`Self::subscribe`], [`Self::unsubscribe`], [`Self::close`]. Input from the socket:
+/// Input from users: [`Self::call`], [`Self::send`], [`Self::answer`], [`Self::release`],
+/// [`Self::abandon`], [`Self::subscribe`], [`Self::unsubscribe`], [`Self::close`]. Input from the socket:
 /// [`Self::receive`], [`Self::sent`], [`Self::finish`]. Output: [`Self::poll_answer`],
 /// [`Self::take_output`] and the results of the inputs. [`Self::finish`] comes last; everything may
 /// still be called after it.
@@ -191,20 +191,24 @@ impl State {
         Ok(())
     }
 
-    /// Queues an answer to a call of the peer. Closes the connection if there is no room left even
-    /// for answers: a peer that asks and does not read is not worth more memory, and an answer must
-    /// not get lost.
+    /// Queues an answer to a call of the peer.
     pub(super) fn answer(&mut self, message: Message) -> Result<(), SendError> {
-        let limit = self.limits.outgoing_bytes.saturating_mul(2);
-        let admitted = self.admit(message.payload.len(), limit);
-        match admitted {
-            Ok(()) => self.push(message),
-            Err(SendError::QueueFull { queued, .. }) => {
-                self.close(CloseReason::Unread { queued });
-            }
-            Err(_) => {}
-        }
-        admitted
+        self.admit_due(message.payload.len())?;
+        self.push(message);
+        Ok(())
+    }
+
+    /// Queues a message that gives something back to the peer, under a new id.
+    pub(super) fn release(
+        &mut self,
+        kind: Kind,
+        address: Address,
+        payload: Bytes,
+    ) -> Result<(), SendError> {
+        self.admit_due(payload.len())?;
+        let message = Message::new(kind, self.fresh_id(), address, payload);
+        self.push(message);
+        Ok(())
     }
 
     /// The answer to a call, once; wakes `waker` when there is one.
@@ -437,6 +441,18 @@ impl State {
             return Err(SendError::QueueFull { queued, limit });
         }
         Ok(())
+    }
+
+    /// The same for a payload that must not get lost: there is room for as much again, and where that
+    /// is taken the connection is closed. A peer that does not read is not worth more memory, and it
+    /// forgets with the connection what it could not be told.
+    fn admit_due(&mut self, payload: usize) -> Result<(), SendError> {
+        let limit = self.limits.outgoing_bytes.saturating_mul(2);
+        let admitted = self.admit(payload, limit);
+        if let Err(SendError::QueueFull { queued, .. }) = admitted {
+            self.close(CloseReason::Unread { queued });
+        }
+        admitted
     }
 
     fn push(&mut self, message: Message) {

@@ -28,6 +28,8 @@ struct Names {
     last: u32,
     taken: BTreeMap<u32, String>,
     ready: Vec<u32>,
+    /// Does what it is asked to, but never says so.
+    silent: bool,
 }
 
 impl Names {
@@ -58,7 +60,14 @@ impl Directory {
         let mut method = |name, parameters: &str, returns: &str, answer: Answer| {
             let names = Arc::clone(&names);
             let handler = Handler::future(move |arguments| {
-                std::future::ready(answer(&mut names.lock(), &arguments))
+                let mut names = names.lock();
+                let (answer, silent) = (answer(&mut names, &arguments), names.silent);
+                async move {
+                    match silent {
+                        true => std::future::pending().await,
+                        false => answer,
+                    }
+                }
             });
             let method = Method::new(name, parameters, returns, handler).unwrap();
             object.method(method).unwrap();
@@ -105,6 +114,10 @@ impl Directory {
         let ready = |(id, _): &(&u32, &String)| names.ready.contains(id);
         let listed = names.taken.iter().filter(ready);
         listed.map(|(id, name)| (*id, name.clone())).collect()
+    }
+
+    fn taken(&self, name: &str) -> bool {
+        self.names.lock().taken.values().any(|taken| taken == name)
     }
 
     fn take(&self, name: &str) {
@@ -278,6 +291,37 @@ async fn dropping_takes_the_service_from_the_bus() {
         registered(&publication).await,
         Err(RegisterError::Over)
     ));
+}
+
+/// A process could not end as long as the directory hung.
+#[tokio::test]
+async fn a_silent_directory_is_not_waited_for_at_the_end() {
+    let directory = Directory::start(1).await;
+    let provider = Host::new(HostOptions::default());
+    let session = directory.session(&provider).await;
+    let (_sessions, receiver) = watch::channel(Some(session.clone()));
+    let publication = provider.publish(receiver.clone(), "foo", &object());
+    registered(&publication).await.unwrap();
+    let registration = provider.register(&session, "bar", &object()).await.unwrap();
+    directory.names.lock().silent = true;
+    let half = provider.publish(receiver, "half", &object());
+    let directory = &directory;
+    let asked = async {
+        while !directory.taken("half") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, asked).await.unwrap();
+    tokio::time::pause();
+    for left in [
+        registration.leave().await,
+        publication.leave().await,
+        half.leave().await,
+    ] {
+        assert!(matches!(left, Err(LeaveError::TimedOut)), "{left:?}");
+    }
+    tokio::time::resume();
+    assert!(!directory.taken("bar") && !directory.taken("foo"));
 }
 
 #[test]

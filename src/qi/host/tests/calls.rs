@@ -78,11 +78,6 @@ impl Gates {
             ("deferred", Handler::deferred(wait)),
             ("blocking", Handler::blocking(block)),
             ("quick", Handler::future(quick)),
-            ("panics", Handler::blocking(|_| panic!("on purpose"))),
-            (
-                "panics_later",
-                Handler::future(|_| async { panic!("on purpose") }),
-            ),
         ] {
             let method = Method::new(name, "()", "i", handler).unwrap();
             object.method(method).unwrap();
@@ -105,8 +100,6 @@ const FUTURE: u32 = 100;
 const DEFERRED: u32 = 101;
 const BLOCKING: u32 = 102;
 const QUICK: u32 = 103;
-const PANICS: u32 = 104;
-const PANICS_LATER: u32 = 105;
 
 async fn start(client: &mut Client, action: u32) -> MessageId {
     client.start(Kind::Call, member(action), Bytes::new()).await
@@ -255,18 +248,6 @@ async fn a_caller_that_leaves_takes_its_calls_and_registrations_along() {
 }
 
 #[tokio::test]
-async fn a_panic_fails_its_call_alone() {
-    let gates = Gates::new(Threading::Single);
-    let host = host_with(&gates.object, HostOptions::default()).await;
-    let mut client = Client::authenticated(&host).await;
-    for action in [PANICS, PANICS_LATER] {
-        let answer = client.call(member(action), Bytes::new()).await;
-        assert_eq!(text_of(&answer), "the method panicked");
-    }
-    assert_eq!(int(&client.call(member(QUICK), Bytes::new()).await), 0);
-}
-
-#[tokio::test]
 async fn calls_are_bounded() {
     for (connection, service, text) in [
         (2, 100, "Too many calls are waiting on this connection"),
@@ -385,6 +366,57 @@ async fn calls_that_wait_for(method: u32) {
     if method == BLOCKING {
         gates.open_thread.lock().send(()).unwrap();
     }
+}
+
+/// A service lost its session while a method of its object blocked; registered again, the object
+/// did two things at a time.
+#[tokio::test]
+async fn an_object_that_comes_back_still_does_one_thing_at_a_time() {
+    let gates = Gates::new(Threading::Single);
+    let host = host_with(&gates.object, HostOptions::default()).await;
+    let mut client = Client::authenticated(&host).await;
+    let lost = start(&mut client, BLOCKING).await;
+    gates.wait_begun(1).await;
+    host.table.remove(ServiceId(2));
+    assert_eq!(
+        text_of(&client.answer(lost).await),
+        "The service left the bus"
+    );
+    host.table.insert(ServiceId(2), &gates.object).unwrap();
+    let next = start(&mut client, QUICK).await;
+    client.settle().await;
+    assert!(client.unasked.is_empty(), "{:?}", client.unasked);
+    gates.open_thread.lock().send(()).unwrap();
+    assert_eq!(int(&client.answer(next).await), 1);
+}
+
+/// Calls that were cancelled kept their places, so that whoever calls and cancels while the object
+/// is busy shut everyone else out.
+#[tokio::test]
+async fn a_cancelled_call_takes_no_place() {
+    let gates = Gates::new(Threading::Single);
+    let limits = HostLimits {
+        calls_per_service: 2,
+        ..HostLimits::default()
+    };
+    let options = HostOptions {
+        limits,
+        ..HostOptions::default()
+    };
+    let host = host_with(&gates.object, options).await;
+    let mut client = Client::authenticated(&host).await;
+    let running = start(&mut client, FUTURE).await;
+    gates.wait_begun(1).await;
+    for _ in 0..20 {
+        let queued = start(&mut client, QUICK).await;
+        cancel(&mut client, queued).await;
+        assert_eq!(client.answer(queued).await.kind, Kind::Canceled);
+    }
+    let quick = start(&mut client, QUICK).await;
+    client.settle().await;
+    gates.open.notify_one();
+    assert_eq!(int(&client.answer(running).await), 7);
+    assert_eq!(int(&client.answer(quick).await), 1);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use crate::qi::{
     wire::{ActionId, Address, Kind, Limits, Message, ObjectId, ServiceId, Writer},
 };
 
+const PROPERTY: u32 = 5;
 const KEEP: u32 = 124;
 const GIVE: u32 = 121;
 const HELLO: u32 = 102;
@@ -124,6 +125,33 @@ async fn bytes_errors_and_cancels_are_passed_on() {
     assert_eq!(relay.user.answer(calling).await.kind, Kind::Canceled);
     let cancel = relay.owner.find(|it| it.kind == Kind::Cancel).await;
     assert_eq!(cancel.payload[..], asked.id.0.to_le_bytes());
+}
+
+/// Each call was forwarded by a task of its own, so that a later post could reach the owner first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_and_posts_arrive_in_the_order_in_which_they_were_made() {
+    let mut relay = Relay::new().await;
+    // A method whose bytes are passed on as they are, a signal, and a method whose result may hold
+    // objects.
+    let members = [
+        (RENAME, Kind::Call),
+        (CHANGED, Kind::Post),
+        (PROPERTY, Kind::Call),
+        (RENAME, Kind::Post),
+        (PROPERTY, Kind::Call),
+    ];
+    let sent: Vec<_> = members.into_iter().cycle().take(200).collect();
+    for &(action, kind) in &sent {
+        let payload = match action {
+            PROPERTY => Bytes::from_static(b"\x01\0\0\0s\x05\0\0\0count"),
+            _ => Bytes::from_static(b"\x03\0\0\0one"),
+        };
+        relay.user.start(kind, of_user(action), payload).await;
+    }
+    for (at, wanted) in sent.into_iter().enumerate() {
+        let came = relay.owner.receive().await.unwrap();
+        assert_eq!((came.address.action.0, came.kind), wanted, "the {at}th");
+    }
 }
 
 #[tokio::test]

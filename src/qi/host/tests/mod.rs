@@ -7,6 +7,7 @@ mod forwarded;
 mod given;
 mod lifetimes;
 mod manage;
+mod panics;
 mod recorded;
 mod registrations;
 mod rich;

@@ -67,7 +67,17 @@ async fn a_call_that_waits_too_long_gets_the_text_of_libqi() {
 
 #[tokio::test]
 async fn calls_that_wait_less_run_in_their_order() {
-    let (object, open) = object(Duration::from_secs(600));
+    run_in_their_order(Duration::from_secs(600)).await;
+}
+
+/// Waiting "for ever" was added to the time of day, which is a panic that ended the object.
+#[tokio::test]
+async fn calls_may_wait_longer_than_time_lasts() {
+    run_in_their_order(Duration::MAX).await;
+}
+
+async fn run_in_their_order(lock_timeout: Duration) {
+    let (object, open) = object(lock_timeout);
     let host = host_with(&object, HostOptions::default()).await;
     let mut client = Client::authenticated(&host).await;
     let held = hold(&mut client).await;

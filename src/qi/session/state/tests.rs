@@ -207,6 +207,27 @@ fn queues_are_bounded() {
     ));
 }
 
+/// What gives something back was lost when the queue was full, and the peer kept it.
+#[test]
+fn what_is_given_back_has_room_like_answers() {
+    let mut us = state_with(ConnectionLimits {
+        outgoing_bytes: 100,
+        ..ConnectionLimits::default()
+    });
+    let give_back = |us: &mut State| us.release(Kind::Post, SAY, Bytes::from_static(b"1234"));
+    us.send(Kind::Post, SAY, Flags::NONE, Bytes::from(vec![0; 72]))
+        .unwrap();
+    for _ in 0..3 {
+        give_back(&mut us).unwrap();
+    }
+    assert!(give_back(&mut us).is_err());
+    assert!(matches!(
+        us.closing(),
+        Some(CloseReason::Unread { queued: 196 })
+    ));
+    assert_eq!(output(&mut us).len(), 4);
+}
+
 #[test]
 fn one_large_message_passes_if_nothing_else_waits() {
     let mut us = state_with(ConnectionLimits {

@@ -1,6 +1,7 @@
 //! Registrations with signals: confirmed, refused, abandoned.
 
 use super::*;
+use crate::qi::value::{MetaMethod, MetaObject, ObjectReference};
 
 #[tokio::test]
 async fn events_may_come_before_the_registration_is_confirmed() {
@@ -98,4 +99,55 @@ async fn an_abandoned_registration_is_undone() {
     receive(&mut peer, Kind::Cancel).await;
     let call = receive(&mut peer, Kind::Call).await;
     assert_eq!(call.address.action, ActionId::UNREGISTER_EVENT);
+}
+
+/// A connection was busy when an object and a registration were dropped: the robot was not told, and
+/// kept both until the connection ended.
+#[tokio::test]
+async fn a_full_queue_keeps_nothing_from_being_given_back() {
+    let limits = ConnectionLimits {
+        outgoing_bytes: 1000,
+        ..ConnectionLimits::default()
+    };
+    let (connection, mut peer) = pair_with(limits, Arc::new(NoObjects));
+    let sink = Arc::new(Recorder::default());
+    let register = RemoteSignal::register(&connection, SAY.service, SAY.object, SAY.action, sink);
+    let script = async {
+        let call = receive(&mut peer, Kind::Call).await;
+        let reply = call.answer(Kind::Reply, Bytes::from_static(&[7; 8]));
+        peer.send(&reply).await.unwrap();
+    };
+    let (registered, ()) = tokio::join!(register, script);
+    let mut meta = MetaObject::default();
+    let terminate = MetaMethod {
+        uid: ActionId::TERMINATE,
+        name: "terminate".to_owned(),
+        return_signature: "v".parse().unwrap(),
+        parameters_signature: "(I)".parse().unwrap(),
+        description: String::new(),
+        parameters: Vec::new(),
+        return_description: String::new(),
+    };
+    meta.methods.insert(terminate.uid, terminate);
+    let reference = ObjectReference {
+        meta: Arc::new(meta),
+        object: ObjectId(3),
+        ..ObjectReference::null(SAY.service)
+    };
+    let [dropped, ended] =
+        [(); 2].map(|()| RemoteObject::received(connection.clone(), reference.clone()));
+    connection.post(SAY, Bytes::from(vec![0; 1000])).unwrap();
+    let refused = connection.post(SAY, Bytes::new()).unwrap_err();
+    assert!(matches!(refused, SendError::QueueFull { .. }), "{refused}");
+    drop(dropped);
+    drop(registered.unwrap());
+    ended.terminate().unwrap();
+    receive(&mut peer, Kind::Post).await;
+    for (kind, action) in [
+        (Kind::Post, ActionId::TERMINATE),
+        (Kind::Call, ActionId::UNREGISTER_EVENT),
+        (Kind::Post, ActionId::TERMINATE),
+    ] {
+        assert_eq!(receive(&mut peer, kind).await.address.action, action);
+    }
 }

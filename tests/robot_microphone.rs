@@ -6,7 +6,8 @@ mod support;
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use support::{PATIENCE, Peers, Process, nao::Nao};
+use serde_json::json;
+use support::{PATIENCE, Peers, Process, hosting::Hosted, nao::Nao};
 
 /// Samples of a second of one microphone.
 const RATE: usize = 16_000;
@@ -20,10 +21,8 @@ const MODULUS: usize = 32_768;
 /// What the header of a WAV file takes.
 const WAV_HEADER: usize = 44;
 
-/// Records as long as told and gives the samples.
-async fn record(nao: &Nao, seconds: usize) -> Vec<usize> {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("microphone.wav");
+/// Starts the example.
+fn start(nao: &Nao, seconds: usize, file: &Path) -> Process {
     let example = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/examples/hosting/microphone.py"
@@ -33,11 +32,16 @@ async fn record(nao: &Nao, seconds: usize) -> Vec<usize> {
         .arg(example)
         .arg(nao.gateway.address())
         .arg(seconds.to_string())
-        .arg(&file);
+        .arg(file);
+    Process::spawn("microphone", &mut command)
+}
+
+/// Records as long as told and gives the samples.
+async fn record(nao: &Nao, seconds: usize) -> Vec<usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("microphone.wav");
     let time = Duration::from_secs(seconds as u64) + PATIENCE;
-    let said = Process::spawn("microphone", &mut command)
-        .finish(time)
-        .await;
+    let said = start(nao, seconds, &file).finish(time).await;
     let said = said.success();
     let samples = samples(&file);
     let (buffers, count) = (samples.len() / BUFFER, samples.len());
@@ -54,10 +58,15 @@ fn samples(file: &Path) -> Vec<usize> {
         .collect()
 }
 
-/// All that the robot has sent from the beginning, in order.
-fn assert_complete(samples: &[usize], seconds: usize) {
+/// What the robot has sent from the beginning, in order.
+fn assert_complete_until(samples: &[usize]) {
     let missing = (0..).zip(samples).find(|(at, it)| at % MODULUS != **it);
     assert_eq!(missing, None, "sample, and what it should count");
+}
+
+/// All that the robot has sent from the beginning, in order.
+fn assert_complete(samples: &[usize], seconds: usize) {
+    assert_complete_until(samples);
     let buffers = (seconds * RATE).div_ceil(BUFFER);
     assert_eq!(samples.len(), buffers * BUFFER);
 }
@@ -77,4 +86,30 @@ async fn sound_may_come_as_strings() {
         let sound = record(&nao, 3).await;
         assert_complete(&sound, 3);
     }
+}
+
+/// Both ended with a traceback of Python.
+#[tokio::test]
+async fn what_goes_wrong_is_told_in_one_line() {
+    let nao = Nao::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("microphone.wav");
+
+    let recording = start(&nao, 600, &file);
+    recording
+        .wait_line(|line| line == "recording", PATIENCE)
+        .await;
+    recording.signal("INT");
+    let stopped = recording.finish(PATIENCE).await;
+    assert_eq!(stopped.stderr.trim_end(), "stopped", "{stopped:?}");
+    assert!(stopped.stdout.contains("recorded "), "{stopped:?}");
+    assert_complete_until(&samples(&file));
+
+    let name = json!({"name": "GrpcMicrophone"});
+    let hosted = Hosted::declare(&nao.grpc, name).await;
+    let refused = start(&nao, 1, &file).finish(PATIENCE).await;
+    let said = "microphone.py: the bus has a service GrpcMicrophone already";
+    assert_eq!(refused.stderr.trim_end(), said, "{refused:?}");
+    assert_eq!(refused.status.code(), Some(1));
+    hosted.talk.cancel().await;
 }

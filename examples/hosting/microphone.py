@@ -33,24 +33,33 @@ async def main():
     stream = host()
     await stream.write(HostRequest(declare={"name": NAME, "methods": [
         {"name": "processRemote", "parameters_signature": "(iimm)"}]}))
-    assert (await stream.read()).HasField("registered")
+    await stream.read()  # registered; or else it raises why not
     await audio_device("setClientPreferences", NAME, RATE, FRONT_MICROPHONE, 0)
     await audio_device("subscribe", NAME)
     print("recording", flush=True)
 
     buffers, samples = 0, 0
-    with wave.open(file, "wb") as recording:
-        recording.setnchannels(1)
-        recording.setsampwidth(2)
-        recording.setframerate(RATE)
-        while samples < RATE * float(seconds):
-            told = await stream.read()
-            _channels, count, _time, sound = told.call.args
-            # A robot sends raw bytes, a service written in Python a string.
-            recording.writeframes(sound.raw_value or sound.string_value.encode())
-            await stream.write(HostRequest(result={"call_id": told.call.call_id}))
-            buffers, samples = buffers + 1, samples + count.int_value
-    await audio_device("unsubscribe", NAME)
-    print("recorded %d samples in %d buffers" % (samples, buffers), flush=True)
+    try:
+        with wave.open(file, "wb") as recording:
+            recording.setnchannels(1)
+            recording.setsampwidth(2)
+            recording.setframerate(RATE)
+            while samples < RATE * float(seconds):
+                told = await stream.read()
+                if not told.HasField("call"):
+                    continue
+                _channels, count, _time, sound = told.call.args
+                # A robot sends raw bytes, a service written in Python a string.
+                recording.writeframes(sound.raw_value or sound.string_value.encode())
+                await stream.write(HostRequest(result={"call_id": told.call.call_id}))
+                buffers, samples = buffers + 1, samples + count.int_value
+    finally:
+        await audio_device("unsubscribe", NAME)
+        print("recorded %d samples in %d buffers" % (samples, buffers), flush=True)
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    sys.exit("stopped")
+except grpc.RpcError as error:
+    sys.exit("microphone.py: %s" % error.details())

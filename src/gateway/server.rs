@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     service::Routes,
     transport::{Server, server::TcpIncoming},
@@ -109,7 +109,8 @@ impl Gateway {
     }
 
     /// Serves until `stop`, then until the last call and stream has ended. Health tells
-    /// NOT_SERVING from `stop` on.
+    /// NOT_SERVING from `stop` on. Its streams and those of reflection end then; hosted services
+    /// end as soon as their calls do.
     ///
     /// # Errors
     ///
@@ -125,11 +126,8 @@ impl Gateway {
         hosting: Hosting,
         stop: CancellationToken,
     ) -> Result<(), GatewayServerError> {
-        let (reporter, health_server) = tonic_health::server::health_reporter();
-        let follow = health::follow(robot.clone(), reporter.clone());
-        let following = AbortOnDropHandle::new(tokio::spawn(follow));
-        let reflection = Reflection::new(robot.clone())?;
-        let statics = Routes::new(health_server)
+        let reflection = Reflection::new(robot.clone(), stop.clone())?;
+        let statics = Routes::new(health::server(robot.clone(), stop.clone()))
             .add_service(reflection::v1::server(reflection.clone()))
             .add_service(reflection::v1alpha::server(reflection))
             .add_service(services::directory::server(robot.clone(), dynamic.clone()))
@@ -144,14 +142,7 @@ impl Gateway {
                 stop.clone(),
             ))
             .prepare();
-        let router = Router::new(robot.clone(), statics, self.config.max_request_bytes);
-        let stopped = async {
-            stop.cancelled().await;
-            // Ended for certain, or it may tell SERVING once more.
-            following.abort();
-            let _ = following.await;
-            health::stop(&robot, &reporter).await;
-        };
+        let router = Router::new(robot, statics, self.config.max_request_bytes);
         let incoming = TcpIncoming::from(self.listener)
             .with_nodelay(Some(true))
             // For clients that vanish before they speak HTTP/2, which asks by itself later.
@@ -166,8 +157,56 @@ impl Gateway {
                 self.config.max_concurrent_streams as usize,
             ))
             .http2_keepalive_interval(Some(self.config.keepalive))
-            .serve_with_incoming_shutdown(router, incoming, stopped)
+            .serve_with_incoming_shutdown(router, incoming, stop.cancelled_owned())
             .await
             .map_err(GatewayServerError::Serve)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+    use tonic::transport::Endpoint;
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    };
+
+    use super::*;
+    use crate::bridge::{Robot, RobotConfig};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A probe that watched the server's health, or a tool that kept its reflection open, made the
+    /// shutdown last as long as the whole grace period.
+    #[tokio::test]
+    async fn who_only_looks_on_does_not_delay_the_end() {
+        let robot = Robot::start(RobotConfig::new("tcp://127.0.0.1:1".parse().unwrap()));
+        let gateway = Gateway::bind(GatewayConfig::new(([127, 0, 0, 1], 0).into()));
+        let gateway = gateway.await.unwrap();
+        let url = format!("http://{}", gateway.local_addr());
+        let stop = CancellationToken::new();
+        let (dynamic, hosting) = (robot.dynamic().clone(), robot.hosting().clone());
+        let serving = gateway.serve(robot.watch(), dynamic, hosting, stop.clone());
+        let looking = async {
+            let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+            let mut health = HealthClient::new(channel.clone());
+            let watched = health.watch(HealthCheckRequest::default());
+            let mut watched = watched.await.unwrap().into_inner();
+            watched.message().await.unwrap().unwrap();
+            let question = async { ServerReflectionRequest::default() };
+            let questions = futures_util::stream::once(question);
+            let questions = questions.chain(futures_util::stream::pending());
+            let mut reflection = ServerReflectionClient::new(channel);
+            let answers = reflection.server_reflection_info(questions);
+            let mut answers = answers.await.unwrap().into_inner();
+            answers.message().await.unwrap().unwrap();
+            stop.cancel();
+            assert!(watched.message().await.is_err());
+            assert!(answers.message().await.is_err());
+        };
+        let both = async { tokio::join!(serving, looking) };
+        let (served, ()) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+        served.unwrap();
     }
 }

@@ -1,11 +1,8 @@
 //! The gateway's own binary.
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
-use tonic::{
-    Code,
-    transport::{Channel, Endpoint},
-};
+use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -127,23 +124,14 @@ impl Gateway {
         let mut last = None;
         let waiting = async {
             let mut client = HealthClient::new(self.channel().await);
-            loop {
-                match client.watch(request(service)).await {
-                    Ok(changes) => {
-                        let mut changes = changes.into_inner();
-                        while let Ok(Some(change)) = changes.message().await {
-                            last = Some(change.status());
-                            if last == Some(wanted) {
-                                return Ok(());
-                            }
-                        }
-                    }
-                    Err(status) if status.code() == Code::NotFound => {}
-                    Err(status) => return Err(status),
+            let mut changes = client.watch(request(service)).await?.into_inner();
+            while let Some(change) = changes.message().await? {
+                last = Some(change.status());
+                if last == Some(wanted) {
+                    break;
                 }
-                // A service that is not known cannot be watched, so that it must be asked again.
-                tokio::time::sleep(RETRY).await;
             }
+            Ok::<_, tonic::Status>(())
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(Ok(())) => {}
@@ -155,9 +143,6 @@ impl Gateway {
         }
     }
 }
-
-/// Between two looks at something that cannot be awaited.
-const RETRY: Duration = Duration::from_millis(50);
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qi-grpc-gateway"));

@@ -5,31 +5,61 @@
 
 mod answers;
 
-use std::pin::Pin;
-
+use futures_util::stream::{BoxStream, unfold};
 use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use self::answers::STATIC_SERVICES;
 use self::answers::{Answer, Answers, Question};
-use crate::{bridge::supervisor::State, schema::FilesError};
+use super::status::GatewayError;
+use crate::{
+    bridge::{events::End, supervisor::State},
+    schema::FilesError,
+};
 
 /// The state of both reflection services.
 #[derive(Clone, Debug)]
 pub(crate) struct Reflection {
     answers: Answers,
+    stop: CancellationToken,
 }
 
 impl Reflection {
+    /// Its streams end with `stop`: they are open for as long as a tool runs.
+    ///
     /// # Errors
     ///
     /// A descriptor set that was compiled into the program does not decode.
-    pub(crate) fn new(robot: watch::Receiver<State>) -> Result<Self, FilesError> {
+    pub(crate) fn new(
+        robot: watch::Receiver<State>,
+        stop: CancellationToken,
+    ) -> Result<Self, FilesError> {
         Ok(Self {
             answers: Answers::new(robot)?,
+            stop,
         })
     }
+}
+
+/// A stream that ends at the latest with `stop`.
+fn until<T: Send + 'static>(
+    stop: CancellationToken,
+    responses: impl Stream<Item = Result<T, Status>> + Send + Unpin + 'static,
+) -> BoxStream<'static, Result<T, Status>> {
+    let responses = Some((stop, responses));
+    Box::pin(unfold(responses, async |responses| {
+        let (stop, mut responses) = responses?;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                let shutdown = GatewayError::Ended(End::Shutdown).status_of("", "");
+                Some((Err(shutdown), None))
+            }
+            response = responses.next() => Some((response?, Some((stop, responses)))),
+        }
+    }))
 }
 
 macro_rules! version {
@@ -54,7 +84,7 @@ macro_rules! version {
             #[tonic::async_trait]
             impl ServerReflection for Reflection {
                 type ServerReflectionInfoStream =
-                    Pin<Box<dyn Stream<Item = Result<ServerReflectionResponse, Status>> + Send>>;
+                    BoxStream<'static, Result<ServerReflectionResponse, Status>>;
 
                 async fn server_reflection_info(
                     &self,
@@ -64,7 +94,7 @@ macro_rules! version {
                     let responses = requests
                         .into_inner()
                         .map(move |request| request.map(|request| respond(&answers, request)));
-                    Ok(Response::new(Box::pin(responses)))
+                    Ok(Response::new(until(self.stop.clone(), responses)))
                 }
             }
 

@@ -21,13 +21,13 @@ use super::{
     Catalogue, RobotConfig, Service,
     events::End,
     expected::{Expected, tell_difference},
-    hosting::Doors,
     links::{LinkEvent, Links, MAX_LINKS},
     objects::ObjectTable,
     service::Link,
 };
 use crate::{
     qi::{
+        host::Doors,
         session::{Backoff, CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
@@ -187,7 +187,9 @@ impl Supervisor {
                 Ok(session) => {
                     reported = None;
                     let since = Instant::now();
-                    self.doors.follow(&session).await;
+                    if let Err(error) = self.doors.follow(session.local_address()) {
+                        warn!(%error, "others cannot reach what is hosted here");
+                    }
                     self.sessions.send_replace(Some(session.clone()));
                     match self.follow(&session).await {
                         Ok(()) => warn!("the connection to the robot was lost"),

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{
-    Doors, HostingConfig,
+    HostingConfig,
     declaration::{CallLimits, Declaration, Declared},
     desk::{CallId, Told},
     error::HostingError,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     bridge::{objects::ObjectTable, service::ValueFormat},
     qi::{
-        host::{PropertyHandle, Publication, PublicationState, RegisterError, SignalHandle},
+        host::{Doors, PropertyHandle, Publication, PublicationState, RegisterError, SignalHandle},
         session::Session,
         value::{Signature, Value},
         wire::{Limits, ServiceId},

@@ -46,6 +46,25 @@ async fn grpcurl_describes_methods_with_the_robots_own_words() {
     assert!(described.lines().any(comment), "no comments:\n{described}");
 }
 
+/// grpcurl asks reflection for the types of the details too.
+#[tokio::test]
+async fn grpcurl_shows_what_is_wrong_with_a_request() {
+    let gateway = demo().await;
+    let wrong =
+        r#"{"target": {"service": "foo"}, "method": "bar", "args": [{"boolValue": true}, {}]}"#;
+    let method = "qi.gateway.v1.DynamicService/Call";
+    let failed = grpcurl(&["-plaintext", "-d", wrong, gateway.address(), method]).await;
+    let told = failed.stderr;
+    for part in [
+        "Code: InvalidArgument",
+        "args: (bv) was given, bar::(d) is taken",
+        r#""@type":"type.googleapis.com/google.rpc.BadRequest""#,
+        r#""fieldViolations":[{"field":"args""#,
+    ] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+}
+
 #[tokio::test]
 async fn grpcurl_sees_the_bang() {
     let gateway = demo().await;

@@ -245,15 +245,54 @@ async fn calls_fail_at_once_when_their_host_goes() {
     }
 }
 
+/// The stream ended as soon as the gateway was told to end, and failed calls that its host was busy
+/// with.
 #[tokio::test]
-async fn a_gateway_that_shuts_down_takes_its_services_with_it() {
+async fn a_gateway_that_shuts_down_lets_calls_end_and_takes_its_services_with_it() {
+    let bus = Bus::new().await;
+    let client = GrpcClient::python(bus.gateway.address()).await;
+    let hosted = Hosted::declare(&client, echo(json!({"multiThreaded": true}))).await;
+    let calling = bus.libqi.begin("Echo", "echo", json!([1])).await;
+    let call = hosted.call().await;
+    bus.gateway.process().terminate();
+    // Refused from some moment on; those that come before it are answered too.
+    let refused = loop {
+        let late = bus.libqi.begin("Echo", "echo", json!([2])).await;
+        match hosted.talk.message_within(QUIET).await {
+            Some(told) => {
+                let id = &told["call"]["callId"];
+                let value = json!({"json": 2});
+                hosted
+                    .talk
+                    .say(json!({"result": {"callId": id, "value": value}}))
+                    .await;
+                assert_eq!(late.answer().await, Ok(json!(2)));
+            }
+            None => break late.answer().await,
+        }
+    };
+    assert_eq!(refused, Err("Echo: the gateway shuts down".to_owned()));
+    hosted.answer(&call, json!({"json": 1})).await;
+    assert_eq!(calling.answer().await, Ok(json!(1)));
+    let end = hosted.talk.end().await;
+    assert_eq!(end.code, "UNAVAILABLE", "{end:?}");
+    assert_eq!(end.detail("google.rpc.ErrorInfo")["reason"], "SHUTDOWN");
+    bus.wait_gone("Echo").await;
+    let ended = bus.gateway.end().await;
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+/// A host that never answers does not keep the gateway.
+#[tokio::test]
+async fn calls_that_do_not_end_fail_with_the_gateway() {
     let bus = Bus::new().await;
     let client = GrpcClient::python(bus.gateway.address()).await;
     let hosted = Hosted::declare(&client, echo(json!({}))).await;
     let calling = bus.libqi.begin("Echo", "echo", json!([1])).await;
     hosted.call().await;
     bus.gateway.process().terminate();
-    let end = hosted.talk.end().await;
+    // Perhaps after a `cancel`, if there was time for it.
+    let end = hosted.talk.end_at_last().await;
     assert_eq!(end.code, "UNAVAILABLE", "{end:?}");
     assert_eq!(end.detail("google.rpc.ErrorInfo")["reason"], "SHUTDOWN");
     calling.answer().await.unwrap_err();

@@ -5,6 +5,11 @@ mod support;
 
 use std::time::Duration;
 
+use qi_grpc_gateway::bridge::{
+    Robot, RobotConfig,
+    hosting::{Declaration, Notice},
+    service::ValueFormat,
+};
 use serde_json::{Value, json};
 use support::{
     Gateway, GrpcClient, LibqiClient, LibqiRobot, PATIENCE, Process,
@@ -54,6 +59,34 @@ async fn a_service_that_is_declared_before_its_robot_is_there_waits_for_it() {
     let hosted = Hosted { talk };
     hosted.registered().await;
     can_be_called(&robot, &hosted).await;
+}
+
+/// A service that was still on its way to the bus when its host went came up and left again, while
+/// its host was back and found that its own name was taken.
+#[tokio::test]
+async fn a_host_that_comes_back_at_once_has_its_name() {
+    let libqi = LibqiRobot::start(&[]).await;
+    let robot = Robot::start(RobotConfig::new(libqi.url().parse().unwrap()));
+    let mut sessions = robot.sessions();
+    sessions.wait_for(Option::is_some).await.unwrap();
+    let declaration = Declaration {
+        name: "Echo".to_owned(),
+        ..Declaration::default()
+    };
+    let host = || robot.hosting().host(&declaration, ValueFormat::Exact);
+    for _ in 0..10 {
+        drop(host().await.unwrap());
+        let mut going = host().await.unwrap();
+        // The directory is asked, and has not answered.
+        tokio::task::yield_now().await;
+        drop(going);
+        going = host().await.unwrap();
+        let notice = going.notice().await;
+        assert!(
+            matches!(notice, Ok(Notice::Registered { .. })),
+            "{notice:?}"
+        );
+    }
 }
 
 /// The host that a test kills and starts again.

@@ -122,3 +122,40 @@ async fn a_hosted_service_is_passed_by_its_name() {
     let expected = "no client hosts a service \"Nobody\"";
     assert!(refused.message.contains(expected), "{}", refused.message);
 }
+
+/// What a client hosts comes back to one through the robot, as an object of the robot's that forwards.
+#[tokio::test]
+async fn a_hosted_service_that_the_robot_passes_on_is_an_object_like_others() {
+    let bus = Bus::new().await;
+    let _visitors = LibqiService::run("visitors.py", bus.robot.url(), "Visitors").await;
+    bus.gateway.wait_serving("qi.visitors.v1.Visitors").await;
+    let client = GrpcClient::python(bus.gateway.address()).await;
+    let methods = json!([{"name": "name", "returnSignature": "s"}]);
+    let bell = Hosted::declare(&client, json!({"name": "Bell", "methods": methods})).await;
+    let take = json!({"name": "take", "parametersSignature": "(o)", "returnSignature": "s"});
+    let keeper = Hosted::declare(&client, json!({"name": "Keeper", "methods": [take]})).await;
+
+    let keep = json!({"arg1": {"service": "Bell"}});
+    client
+        .unary("qi.visitors.v1.Visitors/Keep", keep)
+        .await
+        .ok();
+    let introduced = client.unary(
+        "qi.visitors.v1.Visitors/Introduce",
+        json!({"arg1": "Keeper"}),
+    );
+    let taken = async {
+        let take = keeper.call().await;
+        let id = take.args[0]["objectValue"]["id"].clone();
+        let name = json!({"target": {"objectId": id}, "method": "name"});
+        let asked = client.unary("qi.gateway.v1.DynamicService/Call", name);
+        let named = async {
+            let named = bell.call().await;
+            bell.answer(&named, json!({"stringValue": "ours"})).await;
+        };
+        let (name, ()) = tokio::join!(asked, named);
+        keeper.answer(&take, name.ok()["value"].clone()).await;
+    };
+    let (introduced, ()) = tokio::join!(introduced, taken);
+    assert_eq!(introduced.ok()["value"], "ours");
+}

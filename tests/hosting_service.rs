@@ -381,6 +381,21 @@ async fn a_name_that_is_taken_is_refused() {
     hosted.talk.cancel().await;
 }
 
+/// A client once could host `AL-Motion`, and take the place of the robot's `ALMotion` in the API.
+#[tokio::test]
+async fn a_name_that_would_take_the_api_of_another_service_is_refused() {
+    let bus = Bus::new().await;
+    let client = GrpcClient::python(bus.gateway.address()).await;
+    let talk = client.talk(HOST, json!({"declare": {"name": "-Typed"}}));
+    let end = talk.end().await;
+    assert_eq!(end.code, "ALREADY_EXISTS", "{end:?}");
+    assert!(end.message.contains("qi.typed.v1 of Typed"), "{end:?}");
+    // This one gets a package of its own.
+    let hosted = Hosted::declare(&client, json!({"name": "typed"})).await;
+    assert!(bus.has("typed").await);
+    hosted.talk.cancel().await;
+}
+
 #[tokio::test]
 async fn what_was_not_declared_ends_the_stream() {
     let bus = Bus::new().await;

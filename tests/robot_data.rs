@@ -34,7 +34,7 @@ fn robot() -> Vec<(String, MetaObject)> {
 }
 
 fn schemas(robot: &[(String, MetaObject)], options: SchemaOptions) -> Vec<ServiceSchema> {
-    let packages = packages(robot.iter().map(|(name, _)| name.as_str()));
+    let packages = packages(robot.iter().map(|(name, _)| name.as_str()), []);
     let schema = |(name, object): &(String, MetaObject)| {
         ServiceSchema::new(name, &packages[name], object, &options)
     };

@@ -142,7 +142,7 @@ pub(crate) fn named(objects: &Arc<ObjectTable>, name: ObjectName<'_>) -> Option<
             let held = objects.hold(id).ok()?;
             let origin = held.object().remote()?;
             let (meta, uid) = (Arc::clone(origin.meta()), origin.uid());
-            HostedObject::forwarding(meta, uid, Arc::new(held)).ok()
+            Some(HostedObject::forwarding(meta, uid, Arc::new(held)))
         }
         ObjectName::Service(name) => objects.offers().find(name),
     }

@@ -1,11 +1,9 @@
 //! Objects that the gateway asked for itself, and gives back.
 
-use tokio::sync::oneshot;
-
-use super::{BridgeError, dynamic::TargetError};
+use super::{BridgeError, dynamic::TargetError, objects::ReturningCall};
 use crate::{
     qi::{
-        session::{Call, Connection, RemoteObject, Reply},
+        session::{Connection, RemoteObject, Reply},
         value::{ObjectReference, Signature},
         wire::{Flags, Limits},
     },
@@ -32,15 +30,14 @@ impl Borrowed {
     ///
     /// Safe: the call is cancelled, and if it returns an object nevertheless, that is released.
     pub(crate) async fn from_call(
-        call: Call,
+        call: ReturningCall<'_>,
         connection: &Connection,
         returned: &Signature,
         method: &str,
     ) -> Result<Self, BridgeError> {
-        let (sender, receiver) = oneshot::channel();
-        // Ends with the call, which ends with its connection at the latest.
-        tokio::spawn(answer(call, connection.clone(), returned.clone(), sender));
-        let mut objects = receiver.await.unwrap_or(Err(BridgeError::Unavailable))?;
+        let reply = call.await?;
+        // From here to the end nothing waits: the objects are owned as soon as they are here.
+        let mut objects = objects_of(&reply, connection, Some(returned))?;
         match (objects.pop(), objects.is_empty()) {
             (Some(object), true) => Ok(object),
             _ => Err(TargetError::NotAnObject {
@@ -58,31 +55,13 @@ impl Drop for Borrowed {
     }
 }
 
-type Answer = Result<Vec<Borrowed>, BridgeError>;
-
-/// Waits for the answer even if nobody wants it any more: what came with it must be given back.
-async fn answer(
-    mut call: Call,
-    connection: Connection,
-    returned: Signature,
-    mut sender: oneshot::Sender<Answer>,
-) {
-    let answered = tokio::select! {
-        answered = &mut call => answered,
-        () = sender.closed() => {
-            call.cancel();
-            call.await
-        }
-    };
-    let objects = answered
-        .map_err(BridgeError::from)
-        .and_then(|reply| objects_of(&reply, &connection, &returned));
-    // Those that nobody receives are dropped, and so released.
-    drop(sender.send(objects));
-}
-
-/// The objects in a reply, two at most; the others are given back at once.
-pub(crate) fn objects_of(reply: &Reply, connection: &Connection, returned: &Signature) -> Answer {
+/// The objects in a reply, two at most; the others are given back at once. Without a type it is a
+/// dynamic.
+pub(crate) fn objects_of(
+    reply: &Reply,
+    connection: &Connection,
+    returned: Option<&Signature>,
+) -> Result<Vec<Borrowed>, BridgeError> {
     let mut sink = BorrowingSink {
         connection,
         objects: Vec::new(),
@@ -91,10 +70,11 @@ pub(crate) fn objects_of(reply: &Reply, connection: &Connection, returned: &Sign
     let mut context = ResponseContext::new(&mut sink, connection.object_encoding());
     context.limits = limits;
     let mut unused = Vec::new();
-    if reply.flags.contains(Flags::DYNAMIC_PAYLOAD) {
-        dynamic_to_value(&reply.payload, &mut context, &mut unused)?;
-    } else {
-        typed_to_value(&reply.payload, returned, &mut context, &mut unused)?;
+    match returned {
+        Some(returned) if !reply.flags.contains(Flags::DYNAMIC_PAYLOAD) => {
+            typed_to_value(&reply.payload, returned, &mut context, &mut unused)?;
+        }
+        _ => dynamic_to_value(&reply.payload, &mut context, &mut unused)?,
     }
     Ok(sink.objects)
 }
@@ -125,7 +105,10 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::{
-        bridge::sample::{self, Peer, expect},
+        bridge::{
+            objects::Returns,
+            sample::{self, Peer, expect},
+        },
         qi::{
             value::{
                 ObjectUid, Type, Value,
@@ -141,17 +124,24 @@ pub(crate) mod tests {
         "o".parse().unwrap()
     }
 
-    /// Answers a call with an object of that number, or with a list of several.
+    /// Answers a call with a `Sample` of that number, or with a list of several.
     pub(crate) async fn reply(
         peer: &mut Peer,
         connection: &Connection,
         call: &Message,
         objects: &[u32],
     ) {
+        let payload = encoded(connection, objects);
+        let reply = Message::new(Kind::Reply, call.id, call.address, payload);
+        peer.send(&reply).await.unwrap();
+    }
+
+    /// An object, or a list of several, as the result of a call.
+    pub(crate) fn encoded(connection: &Connection, objects: &[u32]) -> Bytes {
         let encoding = connection.object_encoding();
         let object = |number: &u32| {
             Value::Object(Box::new(ObjectReference {
-                meta: Arc::default(),
+                meta: Arc::new(sample::meta()),
                 service: ServiceId(7),
                 object: ObjectId(*number),
                 uid: encoding.object_uid.then_some(ObjectUid([1; 20])),
@@ -166,8 +156,7 @@ pub(crate) mod tests {
             let ty = Type::List(Box::new(Type::Object));
             encode(&list, &ty, &mut context, &mut out).unwrap();
         }
-        let reply = Message::new(Kind::Reply, call.id, call.address, out.finish());
-        peer.send(&reply).await.unwrap();
+        out.finish()
     }
 
     async fn terminated(peer: &mut Peer, object: u32) {
@@ -180,8 +169,9 @@ pub(crate) mod tests {
     async fn what_was_borrowed_is_given_back() {
         let (connection, mut peer) = sample::connection();
         let link = sample::link(&connection, 7);
+        let (objects, returned) = (sample::objects(), returned());
         let call = link.object().call(MAKE, Bytes::new());
-        let returned = returned();
+        let call = objects.returning(call, &connection, Returns::Value(&returned));
         let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
         let answering = async {
             let call = expect(&mut peer, 7, MAKE).await;
@@ -199,8 +189,9 @@ pub(crate) mod tests {
     async fn what_comes_too_late_is_given_back_too() {
         let (connection, mut peer) = sample::connection();
         let link = sample::link(&connection, 7);
+        let (objects, returned) = (sample::objects(), returned());
         let call = link.object().call(MAKE, Bytes::new());
-        let returned = returned();
+        let call = objects.returning(call, &connection, Returns::Value(&returned));
         let pause = std::time::Duration::from_secs(1);
         let borrowing = Borrowed::from_call(call, &connection, &returned, "make");
         let abandoned = tokio::time::timeout(pause, borrowing).await;

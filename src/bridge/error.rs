@@ -1,8 +1,8 @@
 //! Why a call or a subscription failed, split by blame.
 
-use super::dynamic::TargetError;
+use super::{dynamic::TargetError, events::End};
 use crate::{
-    qi::session::{CallError, ExportError},
+    qi::session::{CallError, ExportError, SendError},
     transcode::{RequestError, ResponseError},
 };
 
@@ -21,9 +21,16 @@ pub enum BridgeError {
     /// The service is away. Nothing was sent.
     #[error("the service is not available")]
     Unavailable,
+    /// The stream was ended before the robot accepted it.
+    #[error(transparent)]
+    Ended(#[from] End),
     /// The call failed on its way, or at the robot.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The connection was lost once the method of a [`Through`](super::dynamic::Through) was called,
+    /// whether or not the rest was sent.
+    #[error("the connection was lost after target.through was called")]
+    LostAfterThrough,
     /// The robot's answer is not what it declared.
     #[error("the answer is not what the robot declared")]
     Response(#[from] ResponseError),
@@ -38,14 +45,14 @@ impl BridgeError {
         }
     }
 
-    /// Whether nothing was sent because the service is away: safe to try again.
-    #[must_use]
-    pub const fn is_unavailable(&self) -> bool {
-        matches!(
-            self,
+    /// The same, of what follows on the call of the method that a dynamic request goes through: it is
+    /// not safe to try again, even if what follows was not sent.
+    pub(crate) fn after_through(self) -> Self {
+        match self {
             Self::Unavailable
-                | Self::Call(CallError::NotSent { .. })
-                | Self::Export(ExportError::Closed)
-        )
+            | Self::Call(CallError::NotSent(SendError::Closed(_)) | CallError::Lost(_))
+            | Self::Export(ExportError::Closed) => Self::LostAfterThrough,
+            other => other,
+        }
     }
 }

@@ -35,16 +35,16 @@ impl Expected {
         }
     }
 
-    /// The names that keep their packages, whether the robot has them or not: what clients were
-    /// built for must not move because a neighbour is away.
+    /// The names that keep their packages, whether the robot has them or not, and whatever else it
+    /// has: what clients were built for must not move because a neighbour is away, or new.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.services.iter().chain(&self.neighbours);
         names.map(String::as_str)
     }
 
-    /// Whether only the snapshot knows a service.
-    pub(super) fn is_unmet(&self, name: &str) -> bool {
-        self.unmet.contains(name)
+    /// Whether the snapshot has a service.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.services.contains(name)
     }
 
     /// Notes that the robot has a service. Whether this is the first time that one of the snapshot
@@ -165,8 +165,8 @@ mod tests {
         );
         let mut expected = Expected::new(&snapshot);
         assert_eq!(expected.names().collect::<Vec<_>>(), ["foo", "Foo"]);
-        assert!(expected.is_unmet("foo"));
-        assert!(!expected.is_unmet("Foo"));
+        assert!(expected.contains("foo"));
+        assert!(!expected.contains("Foo"));
         assert!(!expected.meet("Foo"));
         assert!(expected.meet("foo"));
         assert!(!expected.meet("foo"));

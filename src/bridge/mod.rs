@@ -15,6 +15,7 @@
 //! | [`robot`] | the handle: what a gateway holds of a robot |
 //! | [`supervisor`] | keeps the session and the catalogue up |
 //! | `links` | keep each service linked |
+//! | `known` | the services, up to limits, and which make way for others |
 //! | `expected` | what a snapshot says of a robot before it is there |
 //! | [`catalogue`] | what can be called now: services, routes, descriptors |
 //! | [`service`] | one service: its methods and its link |
@@ -35,6 +36,7 @@ pub mod events;
 mod expected;
 pub mod hosting;
 pub mod introspect;
+mod known;
 mod links;
 pub mod objects;
 pub mod robot;

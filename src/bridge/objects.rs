@@ -16,7 +16,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use self::late::LateAnswers;
-pub(crate) use self::late::ReturningCall;
+pub(crate) use self::late::{ReturningCall, Returns};
 use super::{
     dynamic::TargetError,
     events::{End, Hubs},
@@ -26,7 +26,8 @@ use super::{
 use crate::{
     qi::{
         session::{Call, Connection, RemoteObject},
-        value::{MetaObject, ObjectReference, Signature},
+        value::{MetaObject, ObjectReference},
+        wire::ActionId,
     },
     transcode::ObjectSink,
 };
@@ -195,9 +196,19 @@ impl ObjectTable {
         &'a self,
         call: Call,
         connection: &'a Connection,
-        returned: Option<&'a Signature>,
+        returns: Returns<'a>,
     ) -> ReturningCall<'a> {
-        ReturningCall::new(call, connection, returned, &self.late)
+        ReturningCall::new(call, connection, returns, &self.late)
+    }
+
+    /// Asks for a property, for a client: the same.
+    pub(crate) fn property_of<'a>(
+        &'a self,
+        object: &'a RemoteObject,
+        property: ActionId,
+    ) -> ReturningCall<'a> {
+        let call = object.property(property);
+        self.returning(call, object.connection(), Returns::Dynamic)
     }
 
     /// Holds an object by an id that is its own, see [`new_id`].

@@ -38,9 +38,8 @@ pub struct RobotConfig {
     /// from its upper half, so that many gateways do not come back at once. Default 250 ms to 15 s.
     pub backoff: (Duration, Duration),
     /// The services that the robot should have. They are shown before it is there, and their names
-    /// keep their packages, unless the robot has another service that claims one and sorts first; what
-    /// the robot itself says goes before it. Up to 4096 services with 32,768
-    /// members are taken. Default none.
+    /// keep their packages whatever else the robot has; what the robot itself says of them goes before it. Up to
+    /// 4096 services with 32,768 members are taken. Default none.
     pub known: Snapshot,
 }
 
@@ -97,6 +96,7 @@ impl Robot {
             &hosting,
             Arc::clone(&doors),
             sessions.clone(),
+            state.clone(),
             Arc::clone(&objects),
             limits,
         );

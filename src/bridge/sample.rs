@@ -26,8 +26,8 @@ pub(crate) const HEARD: ActionId = ActionId(101);
 /// Its property `mood: s`.
 pub(crate) const MOOD: ActionId = ActionId(102);
 
-/// The service `Sample`, away.
-pub(crate) fn service() -> Arc<Service> {
+/// What it says about itself.
+pub(crate) fn meta() -> MetaObject {
     let signature = |text: &str| text.parse::<Signature>().unwrap();
     let mut meta = MetaObject::default();
     meta.methods.insert(
@@ -66,14 +66,28 @@ pub(crate) fn service() -> Arc<Service> {
             signature: signature("s"),
         },
     );
+    meta
+}
+
+/// The service `Sample`, away.
+pub(crate) fn service() -> Arc<Service> {
+    service_of(meta())
+}
+
+/// The same, with another interface.
+pub(crate) fn service_of(meta: MetaObject) -> Arc<Service> {
     let schema = ServiceSchema::new("Sample", "qi.sample.v1", &meta, &SchemaOptions::default());
-    let objects = Arc::new(ObjectTable::new(Duration::from_secs(60)));
     Arc::new(Service::new(
         schema,
         Arc::new(meta),
-        objects,
+        objects(),
         Limits::default(),
     ))
+}
+
+/// A table of objects, empty.
+pub(crate) fn objects() -> Arc<ObjectTable> {
+    Arc::new(ObjectTable::new(Duration::from_secs(60)))
 }
 
 /// Its method of a kind.

@@ -13,7 +13,7 @@ use super::{
         End, EventQueue, HubKey, Hubs, Policy, Subscription,
         source::{Content, Opened, Opening, Source},
     },
-    objects::ObjectTable,
+    objects::{ObjectTable, Returns},
 };
 use crate::{
     qi::{
@@ -233,8 +233,9 @@ impl Service {
         let arguments = self.encode(&link, method, message, RequestPlan::to_qi)?;
         let call = arguments.call(&link.object, method.schema.uid);
         let returned = method.schema.return_signature.as_ref();
+        let returns = returned.map_or(Returns::Nothing, Returns::Value);
         let connection = link.object.connection();
-        let reply = self.objects.returning(call, connection, returned).await?;
+        let reply = self.objects.returning(call, connection, returns).await?;
         self.decode(
             &link,
             method,
@@ -257,7 +258,8 @@ impl Service {
         out: &mut Vec<u8>,
     ) -> Result<(), BridgeError> {
         let link = self.link()?;
-        let reply = link.object.property(method.schema.uid).await?;
+        let read = self.objects.property_of(&link.object, method.schema.uid);
+        let reply = read.await?;
         self.decode(
             &link,
             method,

@@ -21,7 +21,8 @@ use super::{
     Catalogue, RobotConfig, Service,
     events::End,
     expected::{Expected, tell_difference},
-    links::{LinkEvent, Links, MAX_LINKS},
+    known::{Known, MAX_MEMBERS},
+    links::{LinkEvent, Links},
     objects::ObjectTable,
     service::Link,
 };
@@ -50,8 +51,7 @@ pub(crate) struct Supervisor {
     state: watch::Sender<State>,
     sessions: watch::Sender<Option<Session>>,
     doors: Arc<Doors>,
-    /// Every service that was ever met or is expected, by name.
-    known: BTreeMap<String, Arc<Service>>,
+    known: Known,
     expected: Expected,
 }
 
@@ -83,23 +83,11 @@ const START_PATIENCE: Duration = Duration::from_secs(3);
 /// How many messages of the tasks of services may wait; they wait when it is full.
 const LINK_EVENTS: usize = 64;
 
-/// How many services are remembered. Beyond it those that are away are forgotten, or a robot on
-/// which services with ever new names come and go would fill the memory. As many as are linked.
-const MAX_KNOWN_SERVICES: usize = MAX_LINKS;
-
-/// How many methods, signals and properties are known altogether; each costs some KiB of
-/// descriptors and plans. A NAO has about 5,000.
-const MAX_KNOWN_MEMBERS: usize = 32_768;
-
-fn members(meta: &MetaObject) -> usize {
-    meta.methods.len() + meta.signals.len() + meta.properties.len()
-}
-
 fn warn_no_room(service: &str) {
     warn!(
         service,
-        limit = MAX_KNOWN_MEMBERS,
-        "too many members, the service is left out"
+        limit = MAX_MEMBERS,
+        "too many services or members, the service is left out"
     );
 }
 
@@ -117,7 +105,7 @@ impl Supervisor {
             state,
             sessions: watch::channel(None).0,
             doors,
-            known: BTreeMap::new(),
+            known: Known::default(),
             expected: Expected::new(&snapshot),
         };
         supervisor.expect(snapshot.into_services());
@@ -134,24 +122,18 @@ impl Supervisor {
         if services.is_empty() {
             return;
         }
-        let packages = schema::packages(self.expected.names());
-        let mut room = MAX_KNOWN_MEMBERS;
+        let packages = schema::packages(self.expected.names(), []);
         for (name, meta) in services {
-            let Some(left) = room.checked_sub(members(&meta)) else {
-                warn_no_room(&name);
-                continue;
-            };
-            if self.known.len() >= MAX_KNOWN_SERVICES {
-                let limit = MAX_KNOWN_SERVICES;
-                warn!(limit, "too many services, the others are left out");
-                break;
-            }
             let Some(package) = packages.get(&name) else {
                 continue;
             };
-            room = left;
+            // What the snapshot has first in its order is not to make way for the rest.
+            if !self.known.has_room_for(&name, &meta) {
+                warn_no_room(&name);
+                continue;
+            }
             let service = self.build(&name, package, &Arc::new(meta));
-            self.known.insert(name, Arc::new(service));
+            self.known.insert(Arc::new(service));
         }
         info!(services = self.known.len(), "known from a snapshot");
         self.publish(false);
@@ -280,19 +262,20 @@ impl Supervisor {
             return true;
         }
         let meta = Arc::clone(object.meta());
-        if !self.make_room_for(&name, &meta) {
+        let expected = |other: &str| self.expected.contains(other);
+        if !self.known.make_room(&name, &meta, expected) {
             warn_no_room(&name);
             return false;
         }
-        let known = self.known.keys().chain([&name]).map(String::as_str);
-        let packages = schema::packages(known.chain(self.expected.names()));
+        let known = self.known.names().chain([name.as_str()]);
+        let packages = schema::packages(self.expected.names(), known);
         let Some(package) = packages.get(&name) else {
             return false;
         };
         let service = Arc::new(self.build(&name, package, &meta));
         service.set_link(Some(Link::of_service(object, info)));
         let is_expected = self.expected.meet(&name);
-        if let Some(old) = self.known.insert(name, Arc::clone(&service)) {
+        if let Some(old) = self.known.insert(Arc::clone(&service)) {
             if is_expected {
                 tell_difference(old.schema(), service.schema());
             }
@@ -302,31 +285,12 @@ impl Supervisor {
         true
     }
 
-    /// Whether there is room for a service. Those that only the snapshot knows make way for it.
-    fn make_room_for(&mut self, name: &str, meta: &MetaObject) -> bool {
-        let (mut met, mut unmet) = (members(meta), 0);
-        for other in self.known.values().filter(|other| other.name() != name) {
-            if self.expected.is_unmet(other.name()) {
-                unmet += members(other.meta());
-            } else {
-                met += members(other.meta());
-            }
-        }
-        if met + unmet > MAX_KNOWN_MEMBERS && met <= MAX_KNOWN_MEMBERS {
-            // They never had a link, and so have no streams to end.
-            self.known
-                .retain(|other, _| other == name || !self.expected.is_unmet(other));
-            unmet = 0;
-        }
-        met + unmet <= MAX_KNOWN_MEMBERS
-    }
-
     /// A name that sorts before another of the same package takes it over (the only thing that
     /// one service's API owes to its neighbours).
     fn rename_neighbours(&mut self, packages: &BTreeMap<String, String>) {
         let moved: Vec<_> = self
             .known
-            .values()
+            .services()
             .filter(|service| packages.get(service.name()) != Some(&service.schema().package))
             .cloned()
             .collect();
@@ -337,7 +301,7 @@ impl Supervisor {
             let renamed = self.build(old.name(), package, old.meta());
             renamed.take_link_of(&old);
             old.retire(End::Changed);
-            self.known.insert(old.name().to_owned(), Arc::new(renamed));
+            self.known.insert(Arc::new(renamed));
         }
     }
 
@@ -363,11 +327,8 @@ impl Supervisor {
 
     /// Marks a service as away, unless another of its name has taken its place: events of the
     /// directory may overtake one another (protocol text, section 17).
-    fn unlink(&self, id: ServiceId, name: &str) -> bool {
-        let Some(service) = self.known.get(name) else {
-            return false;
-        };
-        let unlinked = service.unlink(id);
+    fn unlink(&mut self, id: ServiceId, name: &str) -> bool {
+        let unlinked = self.known.unlink(id, name);
         if unlinked {
             debug!(service = name, "service is away");
         }
@@ -375,28 +336,15 @@ impl Supervisor {
     }
 
     fn set_away(&mut self) {
-        for service in self.known.values() {
-            service.set_link(None);
-        }
+        self.known.set_away();
         self.publish(false);
     }
 
     fn publish(&mut self, connected: bool) {
-        if self.known.len() > MAX_KNOWN_SERVICES {
-            self.known.retain(|_, service| {
-                let kept = service.is_available();
-                if !kept {
-                    // It would not be found again by the streams that wait for it.
-                    service.retire(End::Disconnected);
-                }
-                kept
-            });
-        }
         if connected {
-            let known = self.known.keys().map(String::as_str);
-            self.expected.tell_added(known);
+            self.expected.tell_added(self.known.names());
         }
-        let catalogue = Arc::new(Catalogue::new(self.known.values().cloned()));
+        let catalogue = Arc::new(Catalogue::new(self.known.services().cloned()));
         self.state.send_replace(State {
             connected,
             catalogue,
@@ -404,7 +352,7 @@ impl Supervisor {
     }
 
     fn log_ready(&self, started: Instant) {
-        let available = self.known.values().filter(|s| s.is_available()).count();
+        let available = self.known.services().filter(|s| s.is_available()).count();
         info!(
             services = available,
             methods = self.state.borrow().catalogue.route_count(),

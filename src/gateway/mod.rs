@@ -13,11 +13,12 @@
 //! | `unary`, `streaming` | the two kinds of generated methods |
 //! | `services` | the static API of the gateway itself |
 //! | `message` | gRPC's length-prefixed messages as bytes |
-//! | `deadline` | the time that a client gives a call |
+//! | `deadline`, `duration` | the time that a client gives a call, and other times |
 //! | `reflection`, `health` | standard services over the live catalogue |
 //! | [`status`] | the one table from errors to status codes |
 
 mod deadline;
+mod duration;
 mod health;
 mod message;
 mod reflection;

@@ -10,18 +10,20 @@
 //! | an answer that was not declared | INTERNAL | `UNDECLARED_ANSWER` | |
 //! | a dynamic target that is not there | NOT_FOUND | `UNKNOWN_SERVICE`, `UNKNOWN_OBJECT` | nothing was sent |
 //! | a member that the target has not | UNIMPLEMENTED | `UNKNOWN_MEMBER` | |
+//! | a method that a static service has not | UNIMPLEMENTED | `UNKNOWN_RPC` | |
 //! | the object of a stream was released | NOT_FOUND | `OBJECT_RELEASED` | |
 //! | a schema that does not decode | INTERNAL | `SCHEMA` | a fault of the gateway |
 //! | over a limit | RESOURCE_EXHAUSTED | `LIMIT` | |
 //! | a compressed request | UNIMPLEMENTED | `COMPRESSED` | only identity is taken |
 //! | the request was not received | CANCELLED | `REQUEST_LOST` | |
-//! | a stream whose reader is too slow | RESOURCE_EXHAUSTED | `SLOW_READER` | if it chose FAIL |
+//! | a stream whose reader is too slow | RESOURCE_EXHAUSTED | `SLOW_READER` | if it chose FAIL, or hosts |
 //! | a stream of a service that changed | UNAVAILABLE | `SERVICE_CHANGED` | subscribe again |
-//! | a service to be hosted whose name is taken | ALREADY_EXISTS | `NAME_TAKEN` | |
+//! | a service to be hosted whose name or package is taken | ALREADY_EXISTS | `NAME_TAKEN` | |
 //! | nobody can reach what is hosted | FAILED_PRECONDITION | `CANNOT_LISTEN` | see `--qi-listen` |
 //! | the robot does not take a hosted service | UNKNOWN | `ROBOT_ERROR` | |
 //! | a stream at shutdown | UNAVAILABLE | `SHUTDOWN` | |
 //! | out of time | DEADLINE_EXCEEDED | `DEADLINE` | |
+//! | a stream that the gateway failed at | INTERNAL | `FAULT` | its log says more |
 //!
 //! The text is at most 1024 bytes. Every status but INVALID_ARGUMENT has a `google.rpc.ErrorInfo` with domain `qi.gateway`, the
 //! reason, and the qi names of service and method.
@@ -37,6 +39,7 @@ use crate::{
     qi::{
         host::RegisterError,
         session::{CallError, ExportError, SendError},
+        value::{SignatureError, codec::DecodeError},
     },
     schema::FilesError,
     transcode::{RequestError, ResponseError},
@@ -51,6 +54,9 @@ pub enum GatewayError {
     /// The request body holds no request.
     #[error(transparent)]
     RequestBody(#[from] RequestBodyError),
+    /// The static service has no such method.
+    #[error("the service has no such method")]
+    UnknownRpc,
     /// The request of a stream is no message of its type.
     #[error("the request is malformed: {0}")]
     MalformedRequest(#[source] prost::DecodeError),
@@ -88,6 +94,9 @@ pub enum GatewayError {
     /// The time that the client gave is over.
     #[error("the deadline is over")]
     Deadline,
+    /// The gateway panicked.
+    #[error("the gateway failed")]
+    Fault,
 }
 
 /// A row of the table.
@@ -166,6 +175,7 @@ impl GatewayError {
     fn row(&self) -> Row {
         match self {
             Self::RequestBody(error) => body_row(error),
+            Self::UnknownRpc => Row::new(Code::Unimplemented, "UNKNOWN_RPC"),
             Self::MalformedRequest(_) => Row::argument(String::new()),
             Self::InvalidOption { field, .. } => Row::argument((*field).to_owned()),
             Self::Bridge(error) => bridge_row(error),
@@ -175,6 +185,7 @@ impl GatewayError {
             Self::Ended(end) => end_row(*end),
             Self::Schema(_) | Self::SchemaText(_) => Row::new(Code::Internal, "SCHEMA"),
             Self::Deadline => Row::new(Code::DeadlineExceeded, "DEADLINE"),
+            Self::Fault => Row::new(Code::Internal, "FAULT"),
         }
     }
 }
@@ -212,16 +223,35 @@ fn body_row(error: &RequestBodyError) -> Row {
 
 fn bridge_row(error: &BridgeError) -> Row {
     match error {
-        BridgeError::Request(RequestError::TooLarge { .. })
-        | BridgeError::Response(ResponseError::TooLarge { .. }) => {
+        BridgeError::Request(RequestError::TooLarge { .. }) => {
             Row::new(Code::ResourceExhausted, "LIMIT")
         }
         BridgeError::Request(error) => Row::argument(error.field_path().to_string()),
         BridgeError::Export(error) => export_row(*error),
         BridgeError::Target(error) => target_row(error),
         BridgeError::Unavailable => Row::new(Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        BridgeError::Ended(end) => end_row(*end),
         BridgeError::Call(error) => call_row(error),
-        BridgeError::Response(_) => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+        BridgeError::LostAfterThrough => Row::new(Code::Unknown, "CONNECTION_LOST"),
+        BridgeError::Response(error) => response_row(error),
+    }
+}
+
+const fn response_row(error: &ResponseError) -> Row {
+    let limit = match error {
+        ResponseError::TooDeep { .. }
+        | ResponseError::TooManyEmpty { .. }
+        | ResponseError::TooLarge { .. } => true,
+        ResponseError::Signature { problem, .. } => is_signature_limit(problem),
+        ResponseError::Object { problem, .. } => is_limit(problem),
+        ResponseError::Read { .. }
+        | ResponseError::Bool { .. }
+        | ResponseError::Undeclared { .. }
+        | ResponseError::NoEncoding { .. } => false,
+    };
+    match limit {
+        true => Row::new(Code::ResourceExhausted, "LIMIT"),
+        false => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
     }
 }
 
@@ -252,7 +282,36 @@ const fn call_row(error: &CallError) -> Row {
         CallError::Lost(_) => Row::new(Code::Unknown, "CONNECTION_LOST"),
         CallError::Robot { .. } => Row::new(Code::Unknown, "ROBOT_ERROR"),
         CallError::Canceled => Row::new(Code::Cancelled, "CANCELED_BY_ROBOT"),
+        CallError::Malformed { source, .. } if is_limit(source) => {
+            Row::new(Code::ResourceExhausted, "LIMIT")
+        }
         CallError::Malformed { .. } => Row::new(Code::Internal, "UNDECLARED_ANSWER"),
+    }
+}
+
+/// Whether a value is as it should be, and only more than is accepted.
+const fn is_limit(error: &DecodeError) -> bool {
+    match error {
+        DecodeError::TooDeep { .. }
+        | DecodeError::DynamicsTooDeep { .. }
+        | DecodeError::TooManyEmpty { .. }
+        | DecodeError::TooManyValues { .. } => true,
+        DecodeError::Signature { source, .. } => is_signature_limit(source),
+        DecodeError::Read(_)
+        | DecodeError::Bool { .. }
+        | DecodeError::NoEncoding { .. }
+        | DecodeError::UnknownMetaObject { .. } => false,
+    }
+}
+
+const fn is_signature_limit(error: &SignatureError) -> bool {
+    match error {
+        SignatureError::TooLong { .. } | SignatureError::TooDeep { .. } => true,
+        SignatureError::UnknownType { .. }
+        | SignatureError::Incomplete
+        | SignatureError::Unbalanced { .. }
+        | SignatureError::TrailingBytes { .. }
+        | SignatureError::NotText => false,
     }
 }
 
@@ -267,16 +326,24 @@ const fn send_row(error: &SendError) -> Row {
 
 fn hosting_row(error: &HostingError) -> Row {
     match error {
+        HostingError::Undecodable { source, .. } if is_limit(source) => {
+            Row::new(Code::ResourceExhausted, "LIMIT")
+        }
         HostingError::Declaration { field, .. }
         | HostingError::NotSendable { field, .. }
         | HostingError::Undecodable { field, .. } => Row::argument(field.clone()),
         HostingError::Value(RequestError::TooLarge { .. })
+        | HostingError::TooManyObjects { .. }
         | HostingError::TooManyServices { .. } => Row::new(Code::ResourceExhausted, "LIMIT"),
         HostingError::Value(error) => Row::argument(error.field_path().to_string()),
         HostingError::UnknownMember { field, .. } | HostingError::Request { field, .. } => {
             Row::argument((*field).to_owned())
         }
-        HostingError::NameTaken { .. } => Row::new(Code::AlreadyExists, "NAME_TAKEN"),
+        HostingError::NotDeclared { .. } => Row::new(Code::DeadlineExceeded, "DEADLINE"),
+        HostingError::NotRead { .. } => Row::new(Code::ResourceExhausted, "SLOW_READER"),
+        HostingError::NameTaken { .. } | HostingError::PackageTaken { .. } => {
+            Row::new(Code::AlreadyExists, "NAME_TAKEN")
+        }
         HostingError::Register(RegisterError::Over) | HostingError::Shutdown => {
             Row::new(Code::Unavailable, "SHUTDOWN")
         }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tonic::{Status, body::Body};
 
 use super::{
+    duration::{duration, text},
     message::{self, PREFIX_BYTES, read_message},
     router::Incoming,
     status::GatewayError,
@@ -145,14 +146,12 @@ pub(crate) fn policy_of(options: v1::SubscribeOptions) -> Result<Policy, Gateway
         v1::OnDisconnect::Unspecified | v1::OnDisconnect::Wait => OnDisconnect::Wait,
         v1::OnDisconnect::Fail => OnDisconnect::Fail,
     };
-    if let Some(interval) = options.min_interval {
-        let given = interval.to_string();
-        let interval = Duration::try_from(interval)
-            .ok()
+    if let Some(given) = options.min_interval {
+        let interval = duration(given)
             .filter(|interval| *interval <= MAX_INTERVAL)
-            .ok_or(GatewayError::InvalidOption {
+            .ok_or_else(|| GatewayError::InvalidOption {
                 field: "options.min_interval",
-                given,
+                given: text(given),
                 expected: "a time from 0 s to one day",
             })?;
         policy.min_interval = (!interval.is_zero()).then_some(interval);
@@ -317,20 +316,19 @@ mod tests {
                 ..
             })
         ));
-        let refused = policy(&request(v1::SubscribeOptions {
-            min_interval: Some(prost_types::Duration {
-                seconds: -1,
-                nanos: 0,
-            }),
-            ..Default::default()
-        }));
-        assert!(matches!(
-            refused,
-            Err(GatewayError::InvalidOption {
-                field: "options.min_interval",
-                ..
-            })
-        ));
+        for seconds in [-1, i64::MIN, i64::MAX] {
+            let refused = policy(&request(v1::SubscribeOptions {
+                min_interval: Some(prost_types::Duration { seconds, nanos: 0 }),
+                ..Default::default()
+            }));
+            assert!(matches!(
+                refused,
+                Err(GatewayError::InvalidOption {
+                    field: "options.min_interval",
+                    ..
+                })
+            ));
+        }
         assert_eq!(policy(&[]).ok(), Some(Policy::default()));
     }
 }

@@ -36,7 +36,9 @@ pub(super) fn claim<'a>(
     findings: &mut Vec<Finding>,
 ) -> Claims<'a> {
     let mut claimer = Claimer {
+        service,
         rpcs: Scope::default(),
+        tried: HashMap::new(),
         structs_taken: Scope::default(),
         methods: BTreeSet::new(),
         structs: HashMap::new(),
@@ -63,7 +65,11 @@ pub(super) fn claim<'a>(
 }
 
 struct Claimer<'a, 'f> {
+    service: &'f str,
     rpcs: Scope,
+    /// How many names were tried for rpcs that wanted the same name with the same identity. All of
+    /// them are taken, so that the next one begins after them.
+    tried: HashMap<(String, [&'a str; 2]), u32>,
     structs_taken: Scope,
     /// The names of the methods so far, to know an overload.
     methods: BTreeSet<&'a str>,
@@ -102,8 +108,10 @@ impl<'a> Claimer<'a, '_> {
 
     fn rpc(&mut self, member: &Member<'a>, wanted: String) -> String {
         let identity = [member.name(), member.signature().as_str()];
-        let rpc = names::candidates(&names::rpc(&wanted), "X", &identity)
-            .find(|name| self.rpcs.claim(name))
+        let tried = self.tried.entry((wanted.clone(), identity)).or_default();
+        let rpc = names::candidates(&names::rpc(&wanted), "X", &identity, *tried)
+            .inspect(|_| *tried += 1)
+            .find(|name| !hides_service(name, self.service) && self.rpcs.claim(name))
             .unwrap_or_default();
         if rpc != wanted {
             self.findings.push(member.finding(Problem::RpcRenamed {
@@ -122,7 +130,7 @@ impl<'a> Claimer<'a, '_> {
         {
             let wanted = names::upper_camel_or_hash(name);
             let signature = ty.to_string();
-            let message = names::candidates(&wanted, "X", &[&signature])
+            let message = names::candidates(&wanted, "X", &[&signature], 0)
                 .find(|name| !is_rpc_message(name) && self.structs_taken.claim(name))
                 .unwrap_or_default();
             if message != wanted {
@@ -144,6 +152,17 @@ impl<'a> Claimer<'a, '_> {
 fn is_rpc_message(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.ends_with("request") || name.ends_with("response")
+}
+
+/// Whether a message of an rpc would have the name of the service.
+fn hides_service(rpc: &str, service: &str) -> bool {
+    ["Request", "Response"].iter().any(|suffix| {
+        let stem = service.len().checked_sub(suffix.len());
+        let parts = stem.and_then(|stem| service.split_at_checked(stem));
+        parts.is_some_and(|(stem, end)| {
+            stem.eq_ignore_ascii_case(rpc) && end.eq_ignore_ascii_case(suffix)
+        })
+    })
 }
 
 /// The name of a struct; none for a tuple.
@@ -190,4 +209,65 @@ fn word(ty: &Type) -> String {
         }
     };
     plain.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        qi::{
+            value::{MetaMethod, MetaObject},
+            wire::ActionId,
+        },
+        schema::{SchemaOptions, ServiceSchema, package},
+    };
+
+    /// The schema of a service whose methods have these names and nothing else.
+    fn schema<'n>(service: &str, methods: impl IntoIterator<Item = &'n str>) -> ServiceSchema {
+        let methods = (100..).map(ActionId).zip(methods);
+        let methods = methods.map(|(uid, name)| {
+            let method = MetaMethod {
+                uid,
+                return_signature: Type::Void.into(),
+                name: name.to_owned(),
+                parameters_signature: Type::tuple(Vec::new()).into(),
+                description: String::new(),
+                parameters: Vec::new(),
+                return_description: String::new(),
+            };
+            (uid, method)
+        });
+        let meta = MetaObject {
+            methods: methods.collect(),
+            ..MetaObject::default()
+        };
+        let options = SchemaOptions::default();
+        ServiceSchema::new(service, &package(service), &meta, &options)
+    }
+
+    #[test]
+    fn methods_that_nothing_tells_apart_cost_no_more_than_others() {
+        // Each went through the names of all before it: a few megabytes of one method kept the
+        // gateway busy for hours.
+        let count = 100_000;
+        let schema = schema("foo", std::iter::repeat_n("bar", count));
+        let distinct: BTreeSet<_> = schema.methods.iter().map(|it| &it.rpc).collect();
+        assert_eq!(distinct.len(), count);
+    }
+
+    #[test]
+    fn no_message_has_the_name_of_the_service() {
+        // A service `SayRequest` with a method `say` had two elements of one name, which no
+        // compiler takes.
+        for (service, method) in [("SayRequest", "say"), ("Sayresponse", "say")] {
+            let schema = schema(service, [method, "bar"]);
+            let mut names: Vec<_> = schema.symbols.iter().map(|it| it.to_lowercase()).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "{:?}", schema.symbols);
+            let rpcs: Vec<_> = schema.methods.iter().map(|it| it.rpc.as_str()).collect();
+            assert!(matches!(rpcs[..], [renamed, "Bar"] if renamed.starts_with("SayX")));
+        }
+    }
 }

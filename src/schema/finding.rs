@@ -32,7 +32,7 @@ pub enum MemberKind {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Problem {
     /// The arguments are declared as something else than a tuple or `m`. The member is left out.
-    #[error("left out: the arguments {signature} are neither a tuple nor m")]
+    #[error("left out: the arguments {signature:?} are neither a tuple nor m")]
     NotArguments {
         /// The signature.
         signature: String,
@@ -67,7 +67,7 @@ pub enum Problem {
     },
     /// A struct has another name than usual, as that one is taken, or kept for the messages of
     /// rpcs.
-    #[error("the name {wanted} is not free, the struct {signature} is {message}")]
+    #[error("the name {wanted} is not free, the struct {signature:?} is {message}")]
     StructRenamed {
         /// The signature of the struct.
         signature: String,
@@ -78,7 +78,7 @@ pub enum Problem {
     },
     /// A type holds `X`, which has no encoding: what is declared so can be neither sent nor
     /// received.
-    #[error("values of {signature} have no encoding")]
+    #[error("values of {signature:?} have no encoding")]
     NoEncoding {
         /// The signature.
         signature: String,
@@ -120,5 +120,36 @@ impl fmt::Display for MemberKind {
             Self::Property => "property",
             Self::Signal => "signal",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_the_robot_moves_a_cursor() {
+        // Signatures went to the terminal as they came; their annotations may hold anything.
+        let signature = "[(i)<\u{1b}[2J,a>]".to_owned();
+        for problem in [
+            Problem::NotArguments {
+                signature: signature.clone(),
+            },
+            Problem::StructRenamed {
+                signature: signature.clone(),
+                wanted: "A".into(),
+                message: "B".into(),
+            },
+            Problem::NoEncoding { signature },
+        ] {
+            let finding = Finding {
+                kind: MemberKind::Method,
+                uid: ActionId(100),
+                member: "\u{1b}".into(),
+                problem,
+            };
+            let text = finding.to_string();
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
     }
 }

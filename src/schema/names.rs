@@ -38,8 +38,27 @@ const REFUSED_RPCS: [&str; 11] = [
 
 /// Names of services that break generated code: grpcio makes a class of the name, tonic a trait, which
 /// hides what it uses itself by these names.
-const REFUSED_SERVICES: [&str; 9] = [
-    "Arc", "Body", "Clone", "Default", "False", "None", "Option", "Self", "True",
+const REFUSED_SERVICES: [&str; 20] = [
+    "Arc",
+    "B",
+    "Body",
+    "Box",
+    "BoxFuture",
+    "Clone",
+    "CompressionEncoding",
+    "Context",
+    "Default",
+    "EnabledCompressionEncodings",
+    "False",
+    "InterceptedService",
+    "Into",
+    "None",
+    "Option",
+    "Poll",
+    "Self",
+    "StdError",
+    "T",
+    "True",
 ];
 
 /// Takes a name apart into lower-case words; `ALTextToSpeech` is al, text, to, speech. What is no
@@ -146,18 +165,21 @@ pub(super) fn hash(texts: &[&str]) -> String {
     format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
-/// A name, then the same with hashes of what it stands for, to choose the first free from.
+/// A name, then the same with hashes of what it stands for, to choose the first free from, without
+/// the first `tried` of them.
 pub(super) fn candidates(
     wanted: &str,
     separator: &str,
     identity: &[&str],
+    tried: u32,
 ) -> impl Iterator<Item = String> {
-    let suffixed = (0_u32..).map(move |round| {
+    let plain = (tried == 0).then(|| wanted.to_owned());
+    let suffixed = (tried.saturating_sub(1)..).map(move |round| {
         let round = round.to_string();
         let texts: Vec<&str> = identity.iter().copied().chain([round.as_str()]).collect();
         format!("{wanted}{separator}{}", hash(&texts))
     });
-    std::iter::once(wanted.to_owned()).chain(suffixed)
+    plain.into_iter().chain(suffixed)
 }
 
 /// The name of a field in JSON, as protoc makes it (`ToJsonName` in descriptor.cc).

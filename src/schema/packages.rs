@@ -5,18 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names;
 
 /// Assigns a package to each service. Of two that want the same one, the name that sorts first
-/// gets it, and the other a suffix from a hash of its name.
+/// gets it, and the other a suffix from a hash of its name; those of `first` go before `others`, which
+/// may name them again.
 #[must_use]
-pub fn packages<'a>(services: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
-    let sorted: BTreeSet<&str> = services.into_iter().collect();
+pub fn packages<'a>(
+    first: impl IntoIterator<Item = &'a str>,
+    others: impl IntoIterator<Item = &'a str>,
+) -> BTreeMap<String, String> {
+    let first: BTreeSet<&str> = first.into_iter().collect();
+    let others: BTreeSet<&str> = others.into_iter().collect();
     let mut taken = BTreeSet::new();
-    sorted
-        .into_iter()
+    first
+        .iter()
+        .chain(others.difference(&first))
         .map(|service| {
-            let word = names::candidates(&package_word(service), "_x", &[service])
+            let word = names::candidates(&package_word(service), "_x", &[service], 0)
                 .find(|word| taken.insert(word.clone()))
                 .unwrap_or_default();
-            (service.to_owned(), format!("qi.{word}.v1"))
+            ((*service).to_owned(), format!("qi.{word}.v1"))
         })
         .collect()
 }
@@ -39,7 +45,7 @@ fn package_word(service: &str) -> String {
 /// `gateway` is the static API's. `qi.qi` or `qi.google` would hide the first part of names such as
 /// `qi.gateway.v1.Value` and `google.protobuf.Empty` in every file. The others are keywords of Java or Python, where no package can
 /// have such a name.
-const RESERVED: [&str; 69] = [
+const RESERVED: [&str; 76] = [
     "gateway",
     "google",
     "qi",
@@ -101,14 +107,21 @@ const RESERVED: [&str; 69] = [
     "return",
     "short",
     "static",
+    "strictfp",
     "super",
     "switch",
+    "synchronized",
     "this",
     "throw",
+    "throws",
+    "transient",
     "true",
     "try",
+    "void",
+    "volatile",
     "while",
     "with",
+    "yield",
 ];
 
 #[cfg(test)]
@@ -132,8 +145,24 @@ mod tests {
     }
 
     #[test]
+    fn no_package_is_a_keyword() {
+        // A service `void` had a package that javac refuses, `yield` a module that Python cannot import.
+        let python = "and as assert async await break class continue def del elif else except \
+             finally for from global if import in is lambda nonlocal not or pass raise return try \
+             while with yield";
+        let java = "abstract assert boolean break byte case catch char class const continue default \
+             do double else enum extends false final finally float for goto if implements import \
+             instanceof int interface long native new null package private protected public return \
+             short static strictfp super switch synchronized this throw throws transient true try \
+             void volatile while";
+        for keyword in python.split_whitespace().chain(java.split_whitespace()) {
+            assert_eq!(package(keyword), format!("qi.{keyword}_service.v1"));
+        }
+    }
+
+    #[test]
     fn the_name_that_sorts_first_keeps_the_package() {
-        let assigned = packages(["foo", "Foo", "bar", "gateway", "gateway_service"]);
+        let assigned = packages([], ["foo", "Foo", "bar", "gateway", "gateway_service"]);
         assert_eq!(assigned["Foo"], "qi.foo.v1");
         assert!(assigned["foo"].starts_with("qi.foo_x"), "{assigned:?}");
         assert_eq!(assigned["bar"], "qi.bar.v1");
@@ -143,7 +172,16 @@ mod tests {
         assert_eq!(distinct.len(), assigned.len());
         assert_eq!(
             assigned,
-            packages(["gateway_service", "gateway", "bar", "foo", "Foo"])
+            packages([], ["gateway_service", "gateway", "bar", "foo", "Foo"])
         );
+    }
+
+    #[test]
+    fn names_of_the_first_kind_keep_their_packages() {
+        let assigned = packages(["foo", "foo_"], ["Foo", "foo", "bar"]);
+        assert_eq!(assigned["foo"], "qi.foo.v1");
+        assert_eq!(assigned["foo_"], packages([], ["foo", "foo_"])["foo_"]);
+        assert!(assigned["Foo"].starts_with("qi.foo_x"), "{assigned:?}");
+        assert_eq!(assigned["bar"], "qi.bar.v1");
     }
 }

@@ -374,6 +374,7 @@ impl fmt::Display for Given {
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let range = match self {
+            Self::Members(1) => return f.write_str("1 member"),
             Self::Members(count) => return write!(f, "{count} members"),
             Self::Type(Type::Int8) => "an integer from -128 to 127",
             Self::Type(Type::UInt8) => "an integer from 0 to 255",

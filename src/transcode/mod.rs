@@ -48,8 +48,8 @@
 //! are refused on the way back.
 //!
 //! On input a `Value` need not be exact. Where a type is told, by a signature or by the container
-//! around, integers convert among each other if they fit, numbers to `f` and `d`, texts to `r`,
-//! and what is not optional to an optional that is present. Nothing else is converted: what does
+//! around, integers convert among each other if they fit, numbers to `f` and `d` unless a finite one
+//! became infinite, texts to `r`, and what is not optional to an optional that is present. Nothing else is converted: what does
 //! not fit is an error that says where, what was given and what is taken. A `Value` without an
 //! arm is void.
 //!

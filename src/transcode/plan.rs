@@ -77,14 +77,13 @@ impl MessagePlan {
         }
     }
 
-    /// The index of a field. Numbers follow one another from 1, so the first look finds it; the
-    /// search is for the numbers of fields that the robot does not have.
+    /// The index of a field; none for a number that the robot does not have. Numbers follow one another
+    /// from 1.
     pub(super) fn index(&self, number: u32) -> Option<usize> {
-        let guess = (number as usize).wrapping_sub(1);
-        match self.fields.get(guess) {
-            Some(field) if field.number == number => Some(guess),
-            _ => self.fields.iter().position(|field| field.number == number),
-        }
+        let index = (number as usize).checked_sub(1)?;
+        let field = self.fields.get(index)?;
+        debug_assert_eq!(field.number, number);
+        Some(index)
     }
 
     fn min_bytes(&self) -> usize {

@@ -23,7 +23,9 @@ const NAMES: &str = "
 /// Names of services.
 const SERVICES: &str = "
     self Self None True type class async Object import Client crate super google grpc core std prost tonic
-    Promise constructor gen await struct default Service Arc Body Result Clone Send Option Stream";
+    Promise constructor gen await struct default Service Arc Body Result Clone Send Option Stream
+    B Box BoxFuture BoxStream Bytes CompressionEncoding Context EnabledCompressionEncodings F Future GrpcMethod
+    InterceptedService Into Pin Poll StdError T Uri async_trait http";
 
 /// The services, in the form of the robot's own.
 pub(crate) fn services() -> Vec<Value> {

@@ -287,6 +287,19 @@ impl GrpcTalk<'_> {
         self.client.reply(answer)
     }
 
+    /// How the stream ended, whatever came before.
+    pub(crate) async fn end_at_last(&self) -> Reply {
+        loop {
+            match self.answer_within(PATIENCE).await {
+                Some(answer) if answer.get("response").is_none() => {
+                    return self.client.reply(answer);
+                }
+                Some(_) => {}
+                None => panic!("no end within {PATIENCE:?}"),
+            }
+        }
+    }
+
     /// Cancels the call and waits for its end.
     pub(crate) async fn cancel(self) {
         self.client.cancel(&self.answers).await;

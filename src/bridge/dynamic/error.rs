@@ -32,7 +32,7 @@ pub enum TargetError {
         name: String,
     },
     /// Of the methods of one name, none takes the arguments.
-    #[error("args: {arguments} fits none of {}", .candidates.join(", "))]
+    #[error("args: {arguments} was given, {} is taken", .candidates.join(" or "))]
     NoOverload {
         /// The qi signature of the arguments.
         arguments: String,

@@ -68,7 +68,10 @@ impl<'a> View<'a> {
         let shown = self.meta.methods.values();
         let shown = shown.filter(|it| self.shows(it.uid, MemberKind::Method, &it.name));
         let named = overload::candidates(shown, name);
-        if let [method] = *named {
+        // An argument that the only one does not take is named; too many or too few are not.
+        if let [method] = *named
+            && overload::takes(method, values.len())
+        {
             return Ok((method, encoder.arguments(method, values)?));
         }
         if named.is_empty() {

@@ -30,7 +30,7 @@ use super::{
     BridgeError, Service,
     borrowed::Borrowed,
     events::{EventQueue, HubKey, Hubs, Policy, source::Source},
-    objects::{ObjectTable, ObjectUse},
+    objects::{ObjectTable, ObjectUse, Returns},
     service::{Link, ValueFormat},
     supervisor::State,
 };
@@ -96,7 +96,7 @@ struct Reached {
     object: RemoteObject,
     name: String,
     /// Given back after the call.
-    _borrowed: Option<Borrowed>,
+    borrowed: Option<Borrowed>,
     _held: Option<ObjectUse>,
 }
 
@@ -175,17 +175,21 @@ impl Dynamic {
         format: ValueFormat,
     ) -> Result<Vec<u8>, BridgeError> {
         let reached = self.reach(target).await?;
-        let object = &reached.object;
-        let encoder = self.settings.encoder(object);
-        let view = self.settings.view(&reached.name, object.meta());
-        let (method, arguments) = view.method(method, args, &encoder)?;
-        let returned = &method.return_signature;
-        let call = arguments.call(object, method.uid);
-        let objects = &self.settings.objects;
-        let connection = object.connection();
-        let reply = objects.returning(call, connection, Some(returned)).await?;
-        let decoder = self.settings.decoder(object, format);
-        decoder.result(&reply.payload, reply.flags, returned)
+        let called = async {
+            let object = &reached.object;
+            let encoder = self.settings.encoder(object);
+            let view = self.settings.view(&reached.name, object.meta());
+            let (method, arguments) = view.method(method, args, &encoder)?;
+            let returned = &method.return_signature;
+            let call = arguments.call(object, method.uid);
+            let objects = &self.settings.objects;
+            let connection = object.connection();
+            let returns = Returns::Value(returned);
+            let reply = objects.returning(call, connection, returns).await?;
+            let decoder = self.settings.decoder(object, format);
+            decoder.result(&reply.payload, reply.flags, returned)
+        };
+        called.await.map_err(|error| reached.told(error))
     }
 
     /// Reads a property by name; gives the content of its `qi.gateway.v1.Value`.
@@ -204,13 +208,16 @@ impl Dynamic {
         format: ValueFormat,
     ) -> Result<Vec<u8>, BridgeError> {
         let reached = self.reach(target).await?;
-        let object = &reached.object;
-        let view = self.settings.view(&reached.name, object.meta());
-        let uid = view.property(property)?.uid;
-        let reply = object.property(uid).await?;
-        self.settings
-            .decoder(object, format)
-            .dynamic(&reply.payload)
+        let read = async {
+            let object = &reached.object;
+            let view = self.settings.view(&reached.name, object.meta());
+            let uid = view.property(property)?.uid;
+            let reply = self.settings.objects.property_of(object, uid).await?;
+            self.settings
+                .decoder(object, format)
+                .dynamic(&reply.payload)
+        };
+        read.await.map_err(|error| reached.told(error))
     }
 
     /// Writes a property by name; the value is the bytes of a `qi.gateway.v1.Value`.
@@ -229,12 +236,15 @@ impl Dynamic {
         value: &[u8],
     ) -> Result<(), BridgeError> {
         let reached = self.reach(target).await?;
-        let object = &reached.object;
-        let view = self.settings.view(&reached.name, object.meta());
-        let property = view.property(property)?;
-        let value = self.settings.encoder(object).property(property, value)?;
-        value.set_property(object, property.uid).await?;
-        Ok(())
+        let written = async {
+            let object = &reached.object;
+            let view = self.settings.view(&reached.name, object.meta());
+            let property = view.property(property)?;
+            let value = self.settings.encoder(object).property(property, value)?;
+            value.set_property(object, property.uid).await?;
+            Ok(())
+        };
+        written.await.map_err(|error| reached.told(error))
     }
 
     /// Streams the events of a signal. Returns once the robot has accepted the subscription.
@@ -305,7 +315,9 @@ impl Dynamic {
         let subscription = place.hubs.join(key, &queue, &shared)?;
         subscription.registered().await?;
         if watched == Watched::Property {
-            source.release_current(&subscription, policy.format).await?;
+            let released = source.release_current(&subscription, policy.format);
+            let released = released.await;
+            released.map_err(|error| source.after_opening(error))?;
         }
         Ok(ValueStream::new(subscription, place.held))
     }
@@ -313,7 +325,13 @@ impl Dynamic {
     fn find(&self, place: &Place) -> Result<Found, BridgeError> {
         match place {
             Place::Service(name) => {
-                let service = self.service(name)?;
+                let service = self.service(name).map_err(|error| {
+                    // Without a robot nobody knows what it has.
+                    match self.state.borrow().connected {
+                        true => BridgeError::from(error),
+                        false => BridgeError::Unavailable,
+                    }
+                })?;
                 Ok(Found {
                     name: name.clone(),
                     meta: Arc::clone(service.meta()),
@@ -349,9 +367,20 @@ impl Dynamic {
         Ok(Reached {
             object,
             name: found.name,
-            _borrowed: borrowed,
+            borrowed,
             _held: found.held,
         })
+    }
+}
+
+impl Reached {
+    /// What an error is to the client, who may have had a method called before.
+    fn told(&self, error: BridgeError) -> BridgeError {
+        if self.borrowed.is_some() {
+            error.after_through()
+        } else {
+            error
+        }
     }
 }
 
@@ -399,7 +428,12 @@ impl Settings {
         let found = view.method(&through.method, &through.args, &encoder);
         let (method, arguments) = found.map_err(BridgeError::in_through)?;
         let call = arguments.call(callee, method.uid);
-        let returned = &method.return_signature;
-        Borrowed::from_call(call, callee.connection(), returned, &through.method).await
+        let (connection, returned) = (callee.connection(), &method.return_signature);
+        let returns = Returns::Value(returned);
+        let call = self.objects.returning(call, connection, returns);
+        Borrowed::from_call(call, connection, returned, &through.method).await
     }
 }
+
+#[cfg(test)]
+mod tests;

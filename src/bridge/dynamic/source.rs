@@ -119,7 +119,7 @@ impl MemberSource {
             }
         };
         let object = link.object();
-        let reply = object.property(property).await?;
+        let reply = self.settings.objects.property_of(object, property).await?;
         let decoder = self.settings.decoder(object, format);
         let mut message = Vec::new();
         decoder.value(&reply.payload, &mut message)?;
@@ -148,6 +148,14 @@ impl Source for MemberSource {
             *self.found.lock() = Some((Arc::clone(&opened.link), opened.signal));
             Ok(opened)
         })
+    }
+
+    fn after_opening(&self, error: BridgeError) -> BridgeError {
+        if self.through.is_some() {
+            error.after_through()
+        } else {
+            error
+        }
     }
 
     fn decode(

@@ -116,6 +116,14 @@ impl Hub {
             Self::close(&mut queues);
             std::mem::take(&mut queues.all)
         };
+        // Nobody else tells those that still wait to be registered.
+        self.registration.send_if_modified(|registration| {
+            let told = matches!(registration, Registration::Failed(_));
+            if !told {
+                *registration = Registration::Failed(Arc::new(end.into()));
+            }
+            !told
+        });
         for queue in &*ended {
             queue.end(end);
         }
@@ -151,7 +159,8 @@ impl Hub {
             opened: Arc::clone(&opened),
         });
         let object = opened.link.object();
-        let registration = object.subscribe(opened.signal, sink).await?;
+        let registered = object.subscribe(opened.signal, sink).await;
+        let registration = registered.map_err(|error| self.source.after_opening(error.into()))?;
         self.registration.send_replace(Registration::Registered);
         self.refresh(&opened).await;
         object.connection().closed().await;
@@ -286,7 +295,7 @@ async fn keep_registered(hub: Arc<Hub>) {
                 registered = hub.register(&link) => registered,
                 // A service may leave, or another take its place, on a connection that lives on.
                 changed = links.changed() => {
-                    hub.interrupted(BridgeError::Unavailable);
+                    hub.interrupted(hub.source.after_opening(BridgeError::Unavailable));
                     if changed.is_err() {
                         return hub.end(End::Changed);
                     }
@@ -295,15 +304,14 @@ async fn keep_registered(hub: Arc<Hub>) {
             };
             match registered {
                 // Registering twice does no harm, so this is not told as a call that was lost.
-                Ok(())
-                | Err(
-                    BridgeError::Unavailable
-                    | BridgeError::Call(
-                        CallError::Lost(_) | CallError::NotSent(SendError::Closed(_)),
-                    ),
-                ) => {
-                    hub.interrupted(BridgeError::Unavailable);
+                Ok(()) | Err(BridgeError::Call(CallError::Lost(_))) => {
+                    hub.interrupted(hub.source.after_opening(BridgeError::Unavailable));
                 }
+                Err(
+                    error @ (BridgeError::Unavailable
+                    | BridgeError::LostAfterThrough
+                    | BridgeError::Call(CallError::NotSent(SendError::Closed(_)))),
+                ) => hub.interrupted(error),
                 Err(error @ BridgeError::Call(CallError::NotSent(_))) => {
                     hub.interrupted(error);
                     retry = Some(RETRY);

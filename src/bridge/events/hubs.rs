@@ -14,8 +14,8 @@ pub(crate) struct Hubs(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     by_key: HashMap<HubKey, Arc<Hub>>,
-    /// The object was replaced or released: there are no streams any more.
-    retired: bool,
+    /// The object was replaced or released: why there are no streams any more.
+    retired: Option<End>,
 }
 
 /// Which streams share a hub: those whose messages are of one type.
@@ -35,7 +35,7 @@ impl Hubs {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Unavailable`] once they are retired.
+    /// [`BridgeError::Ended`] once they are retired.
     pub(crate) fn join(
         self: &Arc<Self>,
         key: HubKey,
@@ -45,8 +45,8 @@ impl Hubs {
         loop {
             let hub = {
                 let mut hubs = self.0.lock();
-                if hubs.retired {
-                    return Err(BridgeError::Unavailable);
+                if let Some(end) = hubs.retired {
+                    return Err(end.into());
                 }
                 let hub = hubs.by_key.entry(key);
                 Arc::clone(hub.or_insert_with(|| Hub::new(key, self, Arc::clone(source))))
@@ -72,7 +72,7 @@ impl Hubs {
     pub(crate) fn retire(&self, end: End) {
         let hubs = {
             let mut hubs = self.0.lock();
-            hubs.retired = true;
+            hubs.retired = Some(end);
             std::mem::take(&mut hubs.by_key)
         };
         for hub in hubs.into_values() {

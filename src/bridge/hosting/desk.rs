@@ -1,14 +1,15 @@
 //! The calls of one hosted service, and what its host has to be told; without IO.
 //!
 //! ```text
-//!              next                 answer
-//!   waiting ─────────▶ told ───────────────────▶ answered
-//!      │ abandon        │ abandon: the host is told to cancel it
-//!      └───────────────▶└──────────────────────▶ forgotten
+//!              next           answer               end
+//!   waiting ─────────▶ told ───────────▶ answered ─────▶ forgotten
+//!      │ end            │ end: the host is told to cancel it ▲
+//!      └───────────────▶└────────────────────────────────────┘
 //! ```
 //!
-//! Input: [`Desk::call`], [`Desk::abandon`], [`Desk::answer`], [`Desk::registered`],
-//! [`Desk::property_set`], [`Desk::close`]. Output: [`Desk::next`], after any of them.
+//! Input: [`Desk::call`], [`Desk::end`], [`Desk::answer`], [`Desk::registered`],
+//! [`Desk::property_set`], [`Desk::retire`], [`Desk::close`]. Output: [`Desk::next`] and
+//! [`Desk::is_idle`], after any of them.
 //!
 //! Nothing here grows with a host that does not read: calls are limited by who makes them, each is
 //! cancelled at most once, and of each property only the last value is told.
@@ -61,7 +62,8 @@ pub(super) enum Told {
 pub(super) struct Desk<A> {
     /// The next place in what is to be told, and the next call.
     next: u64,
-    pending: HashMap<CallId, A>,
+    /// The calls that have not ended, and who waits for their answers; nobody once answered.
+    calls: HashMap<CallId, Option<A>>,
     registered: Option<ServiceId>,
     /// Told before anything else: they make room at the host.
     cancels: VecDeque<CallId>,
@@ -69,7 +71,16 @@ pub(super) struct Desk<A> {
     outbox: BTreeMap<u64, Entry>,
     /// Where in the outbox the value of a property is.
     places: BTreeMap<Member, u64>,
-    closed: bool,
+    refusal: Option<Refusal>,
+}
+
+/// Why calls are not taken any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("the gateway shuts down")]
+    Retired,
+    #[error("the host is gone")]
+    Closed,
 }
 
 #[derive(Debug)]
@@ -82,39 +93,56 @@ impl<A> Desk<A> {
     pub(super) fn new() -> Self {
         Self {
             next: 1,
-            pending: HashMap::new(),
+            calls: HashMap::new(),
             registered: None,
             cancels: VecDeque::new(),
             outbox: BTreeMap::new(),
             places: BTreeMap::new(),
-            closed: false,
+            refusal: None,
         }
     }
 
-    /// A call to be told and answered; none when the host is gone.
-    pub(super) fn call(&mut self, method: Member, args: Vec<u8>, waiter: A) -> Option<CallId> {
-        if self.closed {
-            return None;
+    /// A call to be told and answered.
+    pub(super) fn call(
+        &mut self,
+        method: Member,
+        args: Vec<u8>,
+        waiter: A,
+    ) -> Result<CallId, Refusal> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
         }
         let id = CallId(self.place(Entry::Call(method, args)));
-        self.pending.insert(id, waiter);
-        Some(id)
+        self.calls.insert(id, Some(waiter));
+        Ok(id)
     }
 
-    /// Nobody waits for a call any more.
-    pub(super) fn abandon(&mut self, id: CallId) {
-        if self.pending.remove(&id).is_some() && self.outbox.remove(&id.0).is_none() {
+    /// A call is over. Nobody waits for it any more, if somebody still did.
+    pub(super) fn end(&mut self, id: CallId) {
+        if let Some(Some(_)) = self.calls.remove(&id)
+            && self.outbox.remove(&id.0).is_none()
+        {
             self.cancels.push_back(id);
         }
     }
 
-    /// Who waits for the answer to a call that the host was told; nobody if it was answered or
-    /// abandoned.
+    /// Who waits for the answer to a call that the host was told; nobody if it was answered or is
+    /// over.
     pub(super) fn answer(&mut self, id: CallId) -> Option<A> {
         if self.outbox.contains_key(&id.0) {
             return None;
         }
-        self.pending.remove(&id)
+        self.calls.get_mut(&id)?.take()
+    }
+
+    /// Takes no more calls; those that were taken go on.
+    pub(super) fn retire(&mut self) {
+        self.refusal.get_or_insert(Refusal::Retired);
+    }
+
+    /// Whether all calls are over.
+    pub(super) fn is_idle(&self) -> bool {
+        self.calls.is_empty()
     }
 
     pub(super) fn registered(&mut self, id: ServiceId) {
@@ -123,7 +151,7 @@ impl<A> Desk<A> {
 
     /// Someone else has set a property.
     pub(super) fn property_set(&mut self, property: Member, value: Value) {
-        if self.closed {
+        if self.refusal == Some(Refusal::Closed) {
             return;
         }
         let entry = Entry::Property(property, value);
@@ -171,12 +199,15 @@ impl<A> Desk<A> {
 
     /// The host is gone: who still waits is given back, and there is nothing to tell any more.
     pub(super) fn close(&mut self) -> Vec<A> {
-        self.closed = true;
+        self.refusal = Some(Refusal::Closed);
         self.registered = None;
         self.cancels.clear();
         self.outbox.clear();
         self.places.clear();
-        self.pending.drain().map(|(_, waiter)| waiter).collect()
+        self.calls
+            .drain()
+            .filter_map(|(_, waiter)| waiter)
+            .collect()
     }
 }
 
@@ -217,9 +248,9 @@ mod tests {
         let mut desk = Desk::new();
         let (a, b) = (call(&mut desk, 'a'), call(&mut desk, 'b'));
         assert_eq!(desk.next(), told(a));
-        desk.abandon(a);
-        desk.abandon(b);
-        desk.abandon(b);
+        desk.end(a);
+        desk.end(b);
+        desk.end(b);
         assert_eq!(desk.answer(a), None, "nobody waits any more");
         assert_eq!(desk.next(), Some(Told::Cancel { id: a }));
         assert_eq!(desk.next(), None);
@@ -231,7 +262,7 @@ mod tests {
         let a = call(&mut desk, 'a');
         desk.next();
         desk.answer(a);
-        desk.abandon(a);
+        desk.end(a);
         assert_eq!(desk.next(), None);
     }
 
@@ -255,12 +286,12 @@ mod tests {
         let mut desk = Desk::new();
         for _ in 0..1000 {
             let id = call(&mut desk, 'x');
-            desk.abandon(id);
+            desk.end(id);
             desk.property_set(Member(1), Value::Void);
             desk.registered(ServiceId(9));
         }
         assert_eq!((desk.outbox.len(), desk.places.len()), (1, 1));
-        assert!(desk.cancels.is_empty() && desk.pending.is_empty());
+        assert!(desk.cancels.is_empty() && desk.is_idle());
         let id = ServiceId(9);
         assert_eq!(desk.next(), Some(Told::Registered { id }));
     }
@@ -274,9 +305,33 @@ mod tests {
         let mut waiting = desk.close();
         waiting.sort_unstable();
         assert_eq!(waiting, ['a', 'b']);
-        assert_eq!(desk.call(METHOD, Vec::new(), 'c'), None);
-        desk.abandon(a);
+        let refused = desk.call(METHOD, Vec::new(), 'c');
+        assert_eq!(refused, Err(Refusal::Closed));
+        desk.end(a);
         desk.property_set(Member(1), Value::Void);
+        assert_eq!(desk.next(), None);
+    }
+
+    #[test]
+    fn who_retires_ends_what_was_begun() {
+        let mut desk = Desk::new();
+        let a = call(&mut desk, 'a');
+        call(&mut desk, 'b');
+        assert_eq!(desk.next(), told(a));
+        desk.retire();
+        let refused = desk.call(METHOD, Vec::new(), 'c');
+        assert_eq!(refused, Err(Refusal::Retired));
+        assert_eq!(desk.answer(a), Some('a'));
+        desk.end(a);
+        assert!(!desk.is_idle());
+        let b = match desk.next() {
+            Some(Told::Call { id, .. }) => id,
+            other => panic!("no call: {other:?}"),
+        };
+        assert_eq!(desk.answer(b), Some('b'));
+        assert!(!desk.is_idle(), "the answer is on its way");
+        desk.end(b);
+        assert!(desk.is_idle());
         assert_eq!(desk.next(), None);
     }
 }

@@ -40,6 +40,14 @@ pub enum HostingError {
         /// The limit.
         source: DecodeError,
     },
+    /// A value of the client holds too many objects.
+    #[error("{field}: more than {limit} objects at once")]
+    TooManyObjects {
+        /// The field path.
+        field: String,
+        /// The limit.
+        limit: usize,
+    },
     /// A member that the client did not declare.
     #[error("{field}: {name:?} was not declared")]
     UnknownMember {
@@ -56,6 +64,18 @@ pub enum HostingError {
         /// What may come.
         expected: &'static str,
     },
+    /// A client that has not declared its service.
+    #[error("no service was declared within {patience:?}")]
+    NotDeclared {
+        /// How long it had.
+        patience: Duration,
+    },
+    /// A host that does not read what it is told.
+    #[error("the host has read nothing for {patience:?}")]
+    NotRead {
+        /// How long it had.
+        patience: Duration,
+    },
     /// There are as many hosted services as there may be.
     #[error("{limit} services are hosted already")]
     TooManyServices {
@@ -67,6 +87,16 @@ pub enum HostingError {
     NameTaken {
         /// The name.
         name: String,
+    },
+    /// The generated API of another service would move for it.
+    #[error("{name} would take the package {package} of {other}")]
+    PackageTaken {
+        /// The name.
+        name: String,
+        /// The service that is there.
+        other: String,
+        /// The package of its API.
+        package: String,
     },
     /// The robot's directory does not take the service.
     #[error("the service is not registered: {0}")]

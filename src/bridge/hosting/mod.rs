@@ -16,6 +16,7 @@
 //! | [`declaration`] | what is declared, and the object that becomes of it |
 //! | [`service`] | hosted services, as their hosts have them |
 //! | `switchboard`, `desk` | where calls wait for answers: with and without IO |
+//! | `names` | names on the bus, until their services have left it |
 //! | `objects` | objects in the values of hosted members |
 //! | `offers` | hosted services that clients pass as objects, by name |
 //! | `values` | values of the host to qi and back |
@@ -28,6 +29,7 @@ pub mod error;
 pub mod service;
 
 mod desk;
+mod names;
 mod objects;
 pub(super) mod offers;
 mod switchboard;

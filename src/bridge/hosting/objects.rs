@@ -35,10 +35,17 @@ pub(super) struct ToHost {
     named: Vec<(String, RemoteObject)>,
 }
 
-/// The value holds what cannot be named to a host: too many objects, or one of this process.
+/// Why objects in a value are not named to a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the host cannot be given these objects")]
-pub(super) struct NotGiven;
+pub(super) enum NotGiven {
+    /// There are too many.
+    #[error("more than {MAX_OBJECTS_PER_MESSAGE} objects at once")]
+    TooMany,
+    /// Whoever passed one has gone meanwhile. Objects of ours come from their holders, which
+    /// forward to them.
+    #[error("an object that cannot be reached any more")]
+    Gone,
+}
 
 impl ToHost {
     /// Takes the objects out of a value, and leaves their places.
@@ -48,9 +55,9 @@ impl ToHost {
             match found {
                 Value::Object(reference) if reference.is_null() => {}
                 found => {
-                    let object = RemoteObject::from_value(found).ok_or(NotGiven)?;
+                    let object = RemoteObject::from_value(found).ok_or(NotGiven::Gone)?;
                     if objects.len() == MAX_OBJECTS_PER_MESSAGE {
-                        return Err(NotGiven);
+                        return Err(NotGiven::TooMany);
                     }
                     objects.push(object);
                     *found = Value::Object(Box::new(stand_in(objects.len())));
@@ -88,6 +95,7 @@ impl ObjectSink for ToHost {
 pub(super) struct FromHost<'a> {
     table: &'a Arc<ObjectTable>,
     objects: Vec<HostedObject>,
+    too_many: bool,
 }
 
 impl<'a> FromHost<'a> {
@@ -95,7 +103,14 @@ impl<'a> FromHost<'a> {
         Self {
             table,
             objects: Vec::new(),
+            too_many: false,
         }
+    }
+
+    /// Whether there were more than [`MAX_OBJECTS_PER_MESSAGE`]; the source can only say that one
+    /// is unknown.
+    pub(super) const fn too_many(&self) -> bool {
+        self.too_many
     }
 
     /// Puts them in their places. Those that forward to what the host was given keep that in use
@@ -122,6 +137,10 @@ impl ObjectSource for FromHost<'_> {
     fn write(&mut self, name: ObjectName<'_>, out: &mut Writer) -> Result<(), UnknownObject> {
         let place = match name {
             ObjectName::Null => 0,
+            _ if self.objects.len() == MAX_OBJECTS_PER_MESSAGE => {
+                self.too_many = true;
+                return Err(UnknownObject);
+            }
             name => {
                 let object = named(self.table, name).ok_or(UnknownObject)?;
                 self.objects.push(object);

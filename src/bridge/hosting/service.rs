@@ -1,26 +1,31 @@
 //! Services that clients host through the gateway.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
 
 use super::{
     HostingConfig,
     declaration::{CallLimits, Declaration, Declared},
     desk::{CallId, Told},
     error::HostingError,
+    names::{LEAVING_PATIENCE, Name, Names},
     offers::Offer,
     switchboard::{Called, Outcome, Switchboard},
     values::Values,
 };
 use crate::{
-    bridge::{objects::ObjectTable, service::ValueFormat},
+    bridge::{objects::ObjectTable, service::ValueFormat, supervisor::State},
     qi::{
         host::{Doors, PropertyHandle, Publication, PublicationState, RegisterError, SignalHandle},
         session::Session,
         value::{Signature, Value},
         wire::{Limits, ServiceId},
     },
+    schema,
 };
 
 /// Hosts services on the robot's bus. Cloning is cheap.
@@ -31,15 +36,17 @@ pub struct Hosting(Arc<Settings>);
 struct Settings {
     doors: Arc<Doors>,
     sessions: watch::Receiver<Option<Session>>,
+    robot: watch::Receiver<State>,
     limits: Limits,
     objects: Arc<ObjectTable>,
     calls: CallLimits,
     services: usize,
     places: Arc<Semaphore>,
+    names: Arc<Names>,
 }
 
 /// A service on the bus, or on its way there. It leaves the bus when this is dropped, and its calls
-/// fail.
+/// fail. The directory is told meanwhile; who hosts under the name next waits for it.
 #[derive(Debug)]
 pub struct HostedService {
     /// First: what waits for answers must not wait for the directory.
@@ -49,7 +56,14 @@ pub struct HostedService {
     /// Keeps the service on the bus.
     _publication: Publication,
     state: watch::Receiver<PublicationState>,
+    _taken: Arc<Taken>,
+}
+
+/// What a service takes until its host is gone, and the directory knows.
+#[derive(Debug)]
+struct Taken {
     _place: OwnedSemaphorePermit,
+    _name: Name,
 }
 
 /// Fails the calls of a service when it is dropped.
@@ -107,6 +121,7 @@ impl Hosting {
         config: &HostingConfig,
         doors: Arc<Doors>,
         sessions: watch::Receiver<Option<Session>>,
+        robot: watch::Receiver<State>,
         objects: Arc<ObjectTable>,
         limits: Limits,
     ) -> Self {
@@ -115,6 +130,7 @@ impl Hosting {
         Self(Arc::new(Settings {
             doors,
             sessions,
+            robot,
             limits,
             objects,
             calls: CallLimits {
@@ -123,6 +139,7 @@ impl Hosting {
             },
             services,
             places: Arc::new(Semaphore::new(services)),
+            names: Arc::default(),
         }))
     }
 
@@ -142,10 +159,7 @@ impl Hosting {
         format: ValueFormat,
     ) -> Result<HostedService, HostingError> {
         let settings = &*self.0;
-        let place = Arc::clone(&settings.places).try_acquire_owned();
-        let place = place.map_err(|_| HostingError::TooManyServices {
-            limit: settings.services,
-        })?;
+        settings.check_name(&declaration.name)?;
         let values = Values {
             limits: settings.limits,
             format,
@@ -154,7 +168,12 @@ impl Hosting {
         let timeout = declaration.timeout()?;
         let board = Arc::new(Switchboard::new(&declaration.name, values, timeout));
         let declared = declaration.build(&board, settings.calls)?;
+        let place = settings.place().await?;
         settings.doors.open().await?;
+        let taken = Arc::new(Taken {
+            _place: place,
+            _name: settings.names.take(&declaration.name).await,
+        });
         let Declared {
             object,
             methods,
@@ -166,6 +185,8 @@ impl Hosting {
         let host = settings.doors.host();
         let publication = host.publish(sessions, &declaration.name, &object);
         let mut state = publication.state();
+        // Ends with the publication.
+        tokio::spawn(keep_until_left(state.clone(), Arc::clone(&taken)));
         state.mark_changed();
         Ok(HostedService {
             _end: End(Arc::clone(&board)),
@@ -179,9 +200,47 @@ impl Hosting {
             _offer: settings.objects.offers().add(&declaration.name, &object),
             _publication: publication,
             state,
-            _place: place,
+            _taken: taken,
         })
     }
+}
+
+impl Settings {
+    /// Of two services of one package the name that sorts first has it: a client that hosts `AL-Motion` is not
+    /// to take the place of the robot's `ALMotion` in the API.
+    fn check_name(&self, name: &str) -> Result<(), HostingError> {
+        let package = schema::package(name);
+        let catalogue = Arc::clone(&self.robot.borrow().catalogue);
+        let mut present = catalogue.services().filter(|it| it.is_available());
+        let displaced =
+            present.find(|it| name < it.name() && schema::package(it.name()) == package);
+        match displaced {
+            Some(other) => Err(HostingError::PackageTaken {
+                name: name.to_owned(),
+                other: other.name().to_owned(),
+                package,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A place for one more service; that of one which is just leaving will do.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, HostingError> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        match timeout(LEAVING_PATIENCE, place).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(HostingError::TooManyServices {
+                limit: self.services,
+            }),
+        }
+    }
+}
+
+/// Keeps what a service takes until it has left the bus, at the latest with the session: a
+/// directory that is silent shall not collect services without end.
+async fn keep_until_left(mut state: watch::Receiver<PublicationState>, taken: Arc<Taken>) {
+    while state.changed().await.is_ok() {}
+    drop(taken);
 }
 
 impl HostedService {
@@ -189,6 +248,12 @@ impl HostedService {
     #[must_use]
     pub fn voice(&self) -> Voice {
         self.voice.clone()
+    }
+
+    /// How long an answer may take.
+    #[must_use]
+    pub fn answer_timeout(&self) -> Duration {
+        self.voice.board().answer_timeout()
     }
 
     /// What the host is to be told next. Calls wait until they are asked for here; their number is
@@ -242,6 +307,16 @@ impl Voice {
     /// Answers a call. Ignored if it was answered, or nobody waits for it any more.
     pub fn answer(&self, id: CallId, outcome: Outcome) {
         self.board().answer(id, outcome);
+    }
+
+    /// Has the service take no more calls, which fail from now on, and waits until those that it
+    /// has taken are over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: no more calls are taken.
+    pub async fn retire(&self) {
+        self.board().retire().await;
     }
 
     /// Emits a signal; each argument is the bytes of a `Value`.

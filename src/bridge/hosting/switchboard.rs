@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    desk::{CallId, Desk, Member, Told},
+    desk::{CallId, Desk, Member, Refusal, Told},
     values::Values,
 };
 use crate::qi::{
@@ -35,6 +35,8 @@ pub(super) struct Switchboard {
     desk: Mutex<Desk<oneshot::Sender<Outcome>>>,
     /// Something may have to be told. There is one who waits for it.
     changed: Notify,
+    /// A call has ended.
+    ended: Notify,
 }
 
 /// A method, as its calls are told and its results read.
@@ -57,11 +59,16 @@ impl Switchboard {
             answer_timeout,
             desk: Mutex::new(Desk::new()),
             changed: Notify::new(),
+            ended: Notify::new(),
         }
     }
 
     pub(super) const fn values(&self) -> &Values {
         &self.values
+    }
+
+    pub(super) const fn answer_timeout(&self) -> Duration {
+        self.answer_timeout
     }
 
     /// Has the host answer a call. Dropped before, the host is told that nobody waits any more.
@@ -77,13 +84,13 @@ impl Switchboard {
             .map_err(|error| failed(error.to_string()))?;
         let (waiter, answer) = oneshot::channel();
         let id = self.desk.lock().call(method.member, args, waiter);
-        let gone = || failed("the host is gone".to_owned());
-        let id = id.ok_or_else(gone)?;
+        let refused = |refusal: Refusal| failed(refusal.to_string());
+        let id = id.map_err(refused)?;
         self.changed.notify_one();
         let _waiting = Waiting { board: &self, id };
         match tokio::time::timeout(self.answer_timeout, answer).await {
             Ok(Ok(outcome)) => self.result(&method, outcome),
-            Ok(Err(_)) => Err(gone()),
+            Ok(Err(_)) => Err(refused(Refusal::Closed)),
             Err(_) => Err(failed(format!(
                 "the host has not answered {} within {:?}",
                 method.name, self.answer_timeout
@@ -143,6 +150,18 @@ impl Switchboard {
         }
     }
 
+    /// Fails the calls to come, and waits for the end of those that were made.
+    pub(super) async fn retire(&self) {
+        self.desk.lock().retire();
+        loop {
+            let ended = self.ended.notified();
+            if self.desk.lock().is_idle() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     /// Fails the calls that are not answered, and those to come.
     pub(super) fn close(&self) {
         let waiting = self.desk.lock().close();
@@ -159,7 +178,8 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.board.desk.lock().abandon(self.id);
+        self.board.desk.lock().end(self.id);
         self.board.changed.notify_one();
+        self.board.ended.notify_waiters();
     }
 }

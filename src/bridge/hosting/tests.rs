@@ -9,12 +9,20 @@ use super::{
     CallId, Declaration, DeclaredMethod, Hosting, HostingConfig, HostingError, Outcome,
     desk::{Member, Told},
     switchboard::{Called, Switchboard},
-    values::Values,
+    values::{FromHost, Values},
 };
 use crate::{
-    bridge::{objects::ObjectTable, service::ValueFormat},
+    bridge::{
+        objects::{MAX_OBJECTS_PER_MESSAGE, ObjectTable},
+        service::ValueFormat,
+        supervisor::State,
+    },
     proto::v1,
-    qi::{host::MethodError, value::Value, wire::Limits},
+    qi::{
+        host::{MethodError, ObjectBuilder},
+        value::{Signature, Value},
+        wire::Limits,
+    },
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -31,7 +39,8 @@ fn hosting(config: &HostingConfig) -> Hosting {
     let doors = Arc::new(config.doors());
     let sessions = watch::channel(None).1;
     let objects = Arc::new(ObjectTable::new(LEASE));
-    Hosting::new(config, doors, sessions, objects, Limits::default())
+    let robot = watch::channel(State::default()).1;
+    Hosting::new(config, doors, sessions, robot, objects, Limits::default())
 }
 
 fn declaration() -> Declaration {
@@ -47,7 +56,7 @@ fn declaration() -> Declaration {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_so_many_services_are_hosted() {
     let hosting = hosting(&HostingConfig {
         max_services: 1,
@@ -151,4 +160,53 @@ async fn calls_fail_with_the_host() {
     let gone = Err(MethodError::failed("Echo: the host is gone"));
     assert_eq!(calling.await.unwrap(), gone);
     assert_eq!(board.call(echo, vec![Value::Int32(7)]).await, gone);
+}
+
+#[tokio::test]
+async fn calls_that_were_made_outlast_the_retirement() {
+    let (board, echo) = echo();
+    let calling = Arc::clone(&board).call(Arc::clone(&echo), vec![Value::Int32(7)]);
+    let calling = tokio::spawn(calling);
+    let (id, _) = next_call(&board).await;
+    let retiring = tokio::spawn({
+        let board = Arc::clone(&board);
+        async move { board.retire().await }
+    });
+    tokio::task::yield_now().await;
+    let late = Arc::clone(&board).call(echo, vec![Value::Int32(8)]).await;
+    let refused = MethodError::failed("Echo: the gateway shuts down");
+    assert_eq!(late, Err(refused));
+    assert!(!retiring.is_finished());
+    board.answer(id, Outcome::Returned(int(8).encode_to_vec()));
+    assert_eq!(calling.await.unwrap(), Ok(Value::Int32(8)));
+    retiring.await.unwrap();
+}
+
+/// Each name of an object in one message became an object of the gateway, however many there were.
+#[test]
+fn only_so_many_objects_are_passed_at_once() {
+    let values = values();
+    let bell = ObjectBuilder::new().build().unwrap();
+    let _offer = values.objects.offers().add("Bell", &bell);
+    let list = |length| {
+        let bell = v1::Value {
+            kind: Some(v1::value::Kind::ObjectValue(v1::ObjectRef {
+                service: "Bell".into(),
+                ..v1::ObjectRef::default()
+            })),
+            signature: String::new(),
+        };
+        let items = vec![bell; length];
+        let list = v1::ListValue { items };
+        let kind = Some(v1::value::Kind::ListValue(list));
+        let value = v1::Value {
+            kind,
+            ..v1::Value::default()
+        };
+        value.encode_to_vec()
+    };
+    let ty = "[o]".parse::<Signature>().unwrap().into_type();
+    assert!(values.of_type(&list(MAX_OBJECTS_PER_MESSAGE), &ty).is_ok());
+    let refused = values.of_type(&list(MAX_OBJECTS_PER_MESSAGE + 1), &ty);
+    assert!(matches!(refused, Err(FromHost::TooManyObjects { .. })));
 }

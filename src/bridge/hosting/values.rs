@@ -9,7 +9,10 @@ use super::{
     objects::{self, ENCODING, NotGiven},
 };
 use crate::{
-    bridge::{objects::ObjectTable, service::ValueFormat},
+    bridge::{
+        objects::{MAX_OBJECTS_PER_MESSAGE, ObjectTable},
+        service::ValueFormat,
+    },
     qi::{
         value::{
             Signature, Type, Value,
@@ -40,6 +43,9 @@ pub(super) enum FromHost {
     /// What was written a moment ago is over another limit.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// Too many objects.
+    #[error("more than {limit} objects at once")]
+    TooManyObjects { limit: usize },
 }
 
 impl FromHost {
@@ -50,6 +56,10 @@ impl FromHost {
             Self::Decode(source) => HostingError::Undecodable {
                 field: field.to_owned(),
                 source,
+            },
+            Self::TooManyObjects { limit } => HostingError::TooManyObjects {
+                field: field.to_owned(),
+                limit,
             },
         }
     }
@@ -124,7 +134,12 @@ impl Values {
             limits: self.limits,
         };
         let mut out = Writer::new();
-        write(&mut context, &mut out)?;
+        let written = write(&mut context, &mut out);
+        if objects.too_many() {
+            let limit = MAX_OBJECTS_PER_MESSAGE;
+            return Err(FromHost::TooManyObjects { limit });
+        }
+        written?;
         let payload = out.finish();
         let value = decode(ty, &payload, DecodeContext::new(ENCODING, self.limits))?;
         Ok(objects.put(value))

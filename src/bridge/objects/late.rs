@@ -51,22 +51,51 @@ pub(crate) struct ReturningCall<'a> {
     /// None once it was answered.
     call: Option<Call>,
     connection: &'a Connection,
-    /// None where it returns nothing.
-    returned: Option<&'a Signature>,
+    returns: Returns<'a>,
     late: &'a LateAnswers,
+}
+
+/// What the answer of a call is, if it is no error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Returns<'a> {
+    /// Nothing.
+    Nothing,
+    /// A value of a type.
+    Value(&'a Signature),
+    /// A dynamic: a property.
+    Dynamic,
+}
+
+impl Returns<'_> {
+    /// The type of the value; none for a dynamic.
+    pub(crate) fn signature(&self) -> Option<&Signature> {
+        match self {
+            Self::Value(signature) => Some(signature),
+            Self::Nothing | Self::Dynamic => None,
+        }
+    }
+
+    /// Whether it may hold an object.
+    fn may_hold_object(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Value(signature) => may_hold_object(signature.ty()),
+            Self::Dynamic => true,
+        }
+    }
 }
 
 impl<'a> ReturningCall<'a> {
     pub(super) const fn new(
         call: Call,
         connection: &'a Connection,
-        returned: Option<&'a Signature>,
+        returns: Returns<'a>,
         late: &'a LateAnswers,
     ) -> Self {
         Self {
             call: Some(call),
             connection,
-            returned,
+            returns,
             late,
         }
     }
@@ -92,12 +121,12 @@ impl Drop for ReturningCall<'_> {
     fn drop(&mut self) {
         // Where it is not awaited, dropping the call cancels it too.
         if let Some(call) = self.call.take()
-            && let Some(returned) = self.returned
-            && may_hold_object(returned.ty())
+            && self.returns.may_hold_object()
             && let Ok(permit) = Arc::clone(&self.late.0).try_acquire_owned()
             && let Ok(runtime) = Handle::try_current()
         {
-            let (connection, returned) = (self.connection.clone(), returned.clone());
+            let connection = self.connection.clone();
+            let returned = self.returns.signature().cloned();
             // Ends by itself in time, and with the connection before.
             runtime.spawn(give_back(call, connection, returned, permit));
         }
@@ -108,12 +137,12 @@ impl Drop for ReturningCall<'_> {
 async fn give_back(
     call: Call,
     connection: Connection,
-    returned: Signature,
+    returned: Option<Signature>,
     _permit: OwnedSemaphorePermit,
 ) {
     call.cancel();
     if let Ok(Ok(reply)) = timeout(LATE_ANSWER_TIMEOUT, call).await
-        && let Ok(objects) = objects_of(&reply, &connection, &returned)
+        && let Ok(objects) = objects_of(&reply, &connection, returned.as_ref())
         && !objects.is_empty()
     {
         debug!("an object came for a client that has gone, and was given back");
@@ -155,8 +184,8 @@ mod tests {
     use super::*;
     use crate::{
         bridge::{
-            borrowed::tests::reply,
-            sample::{self, expect},
+            borrowed::tests::{encoded, reply},
+            sample::{self, MOOD, expect},
         },
         qi::wire::{ActionId, Kind, ObjectId},
     };
@@ -176,7 +205,7 @@ mod tests {
         }
         let waiting = |returned| {
             let call = link.object().call(MAKE, Bytes::new());
-            ReturningCall::new(call, &connection, Some(returned), &late)
+            ReturningCall::new(call, &connection, Returns::Value(returned), &late)
         };
         drop(waiting(&returned));
         let call = expect(&mut peer, 7, MAKE).await;
@@ -199,5 +228,28 @@ mod tests {
         drop(peer);
         connection.closed().await;
         assert_eq!(late.0.available_permits(), MAX_LATE_ANSWERS);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn the_object_in_a_property_that_nobody_waits_for_is_given_back() {
+        let (connection, mut peer) = sample::connection();
+        let link = sample::link(&connection, 7);
+        let late = LateAnswers::default();
+        let read = link.object().property(MOOD);
+        drop(ReturningCall::new(
+            read,
+            &connection,
+            Returns::Dynamic,
+            &late,
+        ));
+        let call = expect(&mut peer, 7, ActionId::PROPERTY).await;
+        let value = [&b"\x01\0\0\0o"[..], &encoded(&connection, &[5])].concat();
+        let answer = call.answer(Kind::Reply, value.into());
+        peer.send(&answer).await.unwrap();
+        let mut told = peer.receive().await.unwrap();
+        if told.kind == Kind::Cancel {
+            told = peer.receive().await.unwrap();
+        }
+        assert_eq!(told.address.action, ActionId::TERMINATE);
+        assert_eq!(told.address.object, ObjectId(5));
     }
 }

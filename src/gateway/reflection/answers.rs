@@ -75,6 +75,8 @@ impl Statics {
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            // The details of errors, which tools ask for to show them.
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
         ] {
             for file in ProtoFile::split(set)? {
                 statics.add(file);

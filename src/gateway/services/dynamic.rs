@@ -72,6 +72,29 @@ impl Service<Request<Body>> for DynamicServer {
     }
 }
 
+/// The methods of the service.
+#[derive(Clone, Copy)]
+enum Rpc {
+    Call,
+    Subscribe,
+    GetProperty,
+    SetProperty,
+    WatchProperty,
+}
+
+impl Rpc {
+    fn of(path: &str) -> Option<Self> {
+        match path.rsplit('/').next()? {
+            "Call" => Some(Self::Call),
+            "Subscribe" => Some(Self::Subscribe),
+            "GetProperty" => Some(Self::GetProperty),
+            "SetProperty" => Some(Self::SetProperty),
+            "WatchProperty" => Some(Self::WatchProperty),
+            _ => None,
+        }
+    }
+}
+
 /// What a request asks for beside its message.
 #[derive(Clone, Copy)]
 struct Wanted {
@@ -85,6 +108,8 @@ const VALUE_FIELD: u32 = 1;
 impl DynamicServer {
     async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (parts, body) = request.into_parts();
+        let rpc = Rpc::of(parts.uri.path());
+        let rpc = rpc.ok_or_else(|| GatewayError::UnknownRpc.status_of("", ""))?;
         let wanted = Wanted {
             format: value_format(&parts.headers),
             // Counted from here, before anything is awaited.
@@ -94,13 +119,12 @@ impl DynamicServer {
         let reading = async { reading.await.map_err(GatewayError::from) };
         let read = within(wanted.deadline, reading).await;
         let message = read.map_err(|error| error.status_of("", ""))?;
-        match parts.uri.path().rsplit('/').next() {
-            Some("Call") => self.call_method(message, wanted).await,
-            Some("Subscribe") => self.subscribe(message, wanted).await,
-            Some("GetProperty") => self.read_property(message, wanted).await,
-            Some("SetProperty") => self.write_property(message, wanted).await,
-            Some("WatchProperty") => self.watch_property(message, wanted).await,
-            _ => Err(Status::unimplemented("")),
+        match rpc {
+            Rpc::Call => self.call_method(message, wanted).await,
+            Rpc::Subscribe => self.subscribe(message, wanted).await,
+            Rpc::GetProperty => self.read_property(message, wanted).await,
+            Rpc::SetProperty => self.write_property(message, wanted).await,
+            Rpc::WatchProperty => self.watch_property(message, wanted).await,
         }
     }
 
@@ -295,5 +319,28 @@ impl Events for Named {
 
     fn status(&self, error: &GatewayError) -> Status {
         error.status_of(&self.object, &self.member)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::bridge::{Robot, RobotConfig};
+
+    /// The whole request was awaited before anybody looked what it was for.
+    #[tokio::test]
+    async fn what_is_no_method_is_refused_before_its_request_is_read() {
+        let robot = Robot::start(RobotConfig::new("tcp://127.0.0.1:1".parse().unwrap()));
+        let endless = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, Status>>();
+        let request = Request::builder()
+            .uri("/qi.gateway.v1.DynamicService/Nope")
+            .body(Body::new(http_body_util::StreamBody::new(endless)))
+            .unwrap();
+        let server = server(robot.dynamic().clone(), 1024);
+        let refused = server.answer(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unimplemented);
+        assert!(!refused.message().is_empty());
     }
 }

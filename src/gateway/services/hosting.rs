@@ -1,9 +1,13 @@
 //! `qi.gateway.v1.HostingService`.
 
-use std::{pin::Pin, time::Duration};
+use std::{convert::Infallible, future::Future, pin::Pin, time::Duration};
 
 use prost::Message as _;
-use tokio::time::Instant;
+use tokio::{
+    sync::mpsc::{self, error::SendTimeoutError},
+    task::coop::consume_budget,
+    time::{Instant, timeout},
+};
 use tokio_stream::Stream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status, Streaming};
@@ -14,7 +18,7 @@ use crate::{
         CallId, Declaration, DeclaredMethod, DeclaredProperty, DeclaredSignal, HostedService,
         Hosting, HostingError, Notice, Outcome, Voice,
     },
-    gateway::{router::value_format, status::GatewayError},
+    gateway::{duration::duration, router::value_format, status::GatewayError},
     proto::v1::{
         self, HostRequest, HostResponse,
         host_request::{self, Request as Said, result},
@@ -23,7 +27,7 @@ use crate::{
     },
 };
 
-/// The gRPC service. Its streams end with `stop`.
+/// The gRPC service. From `stop` on its streams end as soon as their calls are answered.
 pub(crate) fn server(
     hosting: Hosting,
     max_request_bytes: usize,
@@ -42,6 +46,24 @@ pub(crate) struct Hosts {
 /// What a host is told, then a status.
 type Responses = Pin<Box<dyn Stream<Item = Result<HostResponse, Status>> + Send>>;
 
+/// How long a client that opened a stream may take to declare its service. It opens the stream to
+/// say just that; on a slow network this takes a second.
+const DECLARATION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a host may leave unread what it is told, or as long as its answers may take if that is
+/// longer: a host that is busy with a call need not read. One whose connection is gone is found out
+/// about as soon.
+const READING_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the last answers are ahead of the end of their service, when the gateway shuts down.
+/// Callers hear of the two on different connections, and those of libqi give up a call whose service
+/// is gone. A robot's network takes some milliseconds.
+const HEAD_START: Duration = Duration::from_millis(200);
+
+/// How many messages wait for the transport to take them. Others wait at the service, where calls
+/// that end make room again.
+const TOLD_AHEAD: usize = 1;
+
 #[tonic::async_trait]
 impl HostingService for Hosts {
     type HostStream = Responses;
@@ -55,114 +77,169 @@ impl HostingService for Hosts {
             message: mut requests,
             deadline,
         } = Asked::new(request);
-        let declared = answer(deadline, ("", ""), declaration(&mut requests));
+        let declared = in_time(&self.stop, declaration(&mut requests));
+        let declared = answer(deadline, ("", ""), declared);
         let declaration = declared.await?.into_inner();
         let hosting = async {
-            let service = self.hosting.host(&declaration, format).await?;
-            let hearing = hear(requests, service.voice());
-            Ok(Conversation {
-                name: declaration.name.clone(),
-                service,
-                // Ends when it is dropped, at the latest with the stream.
-                hearing: AbortOnDropHandle::new(tokio::spawn(hearing)),
+            let conversation = Conversation {
+                service: self.hosting.host(&declaration, format).await?,
+                requests,
                 stop: self.stop.clone(),
                 deadline,
-            }
-            .stream())
+            };
+            Ok(conversation.start(&declaration.name))
         };
         answer(deadline, (&declaration.name, ""), hosting).await
     }
 }
 
-/// The two directions of a stream. Dropped when the client goes, and the service with it.
+/// Waits for a declaration as long as a client may take, and no longer than the gateway serves.
+async fn in_time(
+    stop: &CancellationToken,
+    declaring: impl Future<Output = Result<Declaration, GatewayError>>,
+) -> Result<Declaration, GatewayError> {
+    let patience = DECLARATION_PATIENCE;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(HostingError::Shutdown.into()),
+        declared = timeout(patience, declaring) => {
+            declared.unwrap_or(Err(HostingError::NotDeclared { patience }.into()))
+        }
+    }
+}
+
+/// The two directions of a stream, and the service between them.
 struct Conversation {
-    name: String,
     service: HostedService,
-    hearing: AbortOnDropHandle<Result<(), GatewayError>>,
+    requests: Streaming<HostRequest>,
     stop: CancellationToken,
     deadline: Option<Instant>,
 }
 
 impl Conversation {
-    fn stream(self) -> Responses {
-        Box::pin(futures_util::stream::unfold(
-            Some(self),
-            |talking| async move {
-                let mut talking = talking?;
-                match talking.next().await {
-                    Ok(Some(response)) => Some((Ok(response), Some(talking))),
-                    // The service stops answering now; the directory is told meanwhile.
-                    Ok(None) => None,
-                    Err(error) => Some((Err(error.status_of(&talking.name, "")), None)),
-                }
-            },
-        ))
+    /// Goes on whether the client reads or not: who calls the service must not depend on that.
+    fn start(self, name: &str) -> Responses {
+        let (told, telling) = mpsc::channel(TOLD_AHEAD);
+        // Ends when it is dropped, at the latest with the stream.
+        let talking = AbortOnDropHandle::new(tokio::spawn(self.run(told)));
+        responses(name.to_owned(), telling, talking)
     }
 
-    /// What the host is told next; nothing more once it has said all.
-    async fn next(&mut self) -> Result<Option<HostResponse>, GatewayError> {
-        let deadline = self.deadline;
+    /// Ends with what the client, the time or the gateway says; the service is gone then.
+    async fn run(self, told: mpsc::Sender<HostResponse>) -> Result<(), GatewayError> {
+        let Self {
+            mut service,
+            requests,
+            stop,
+            deadline,
+        } = self;
+        let voice = service.voice();
         let timed_out = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
-        tokio::pin!(timed_out);
-        loop {
-            let notice = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Err(HostingError::Shutdown.into()),
-                () = &mut timed_out => return Err(GatewayError::Deadline),
-                // It is never aborted while this waits; a panic was reported where it happened.
-                heard = &mut self.hearing => return heard.unwrap_or(Ok(())).map(|()| None),
-                notice = self.service.notice() => notice?,
-            };
-            if let Some(response) = self.response(notice) {
-                return Ok(Some(HostResponse {
-                    response: Some(response),
-                }));
-            }
+        let retired = async {
+            stop.cancelled().await;
+            voice.retire().await;
+            tokio::time::sleep(HEAD_START).await;
+        };
+        // In no order: a client that talks without pause is told its calls all the same.
+        tokio::select! {
+            heard = hear(requests, &voice) => heard,
+            () = timed_out => Err(GatewayError::Deadline),
+            () = retired => Err(HostingError::Shutdown.into()),
+            ended = tell(&mut service, told) => ended.map(|never| match never {}),
         }
     }
+}
 
-    /// A notice as a message; none where it nests too deep for one.
-    fn response(&self, notice: Notice) -> Option<Told> {
-        Some(match notice {
-            Notice::Registered { id } => {
-                Told::Registered(host_response::Registered { service_id: id.0 })
-            }
-            Notice::Call {
-                id,
+/// What a conversation tells, then how it ended.
+fn responses(
+    name: String,
+    telling: mpsc::Receiver<HostResponse>,
+    talking: AbortOnDropHandle<Result<(), GatewayError>>,
+) -> Responses {
+    let talk = Some((name, telling, talking));
+    Box::pin(futures_util::stream::unfold(talk, |talk| async move {
+        let (name, mut telling, talking) = talk?;
+        if let Some(response) = telling.recv().await {
+            return Some((Ok(response), Some((name, telling, talking))));
+        }
+        let error = match talking.await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error,
+            // It is aborted with the stream only, so that it has panicked, which was reported.
+            Err(_) => GatewayError::Fault,
+        };
+        Some((Err(error.status_of(&name, "")), None))
+    }))
+}
+
+/// Tells the host what there is to tell, until the service is not on the bus any more.
+async fn tell(
+    service: &mut HostedService,
+    told: mpsc::Sender<HostResponse>,
+) -> Result<Infallible, GatewayError> {
+    let voice = service.voice();
+    let patience = READING_PATIENCE.max(service.answer_timeout());
+    loop {
+        if let Some(response) = response(&voice, service.notice().await?) {
+            let response = Some(response);
+            send(&told, HostResponse { response }, patience).await?;
+        }
+    }
+}
+
+async fn send(
+    told: &mpsc::Sender<HostResponse>,
+    response: HostResponse,
+    patience: Duration,
+) -> Result<(), HostingError> {
+    match told.send_timeout(response, patience).await {
+        Err(SendTimeoutError::Timeout(_)) => Err(HostingError::NotRead { patience }),
+        // Where the stream is gone, all this ends with it.
+        Ok(()) | Err(SendTimeoutError::Closed(_)) => Ok(()),
+    }
+}
+
+/// A notice as a message; none where it nests too deep for one.
+fn response(voice: &Voice, notice: Notice) -> Option<Told> {
+    Some(match notice {
+        Notice::Registered { id } => {
+            Told::Registered(host_response::Registered { service_id: id.0 })
+        }
+        Notice::Call {
+            id,
+            method,
+            parameters_signature,
+            args,
+        } => match host_response::Call::decode(&*args) {
+            Ok(call) => Told::Call(host_response::Call {
+                call_id: id.0,
                 method,
                 parameters_signature,
-                args,
-            } => match host_response::Call::decode(&*args) {
-                Ok(call) => Told::Call(host_response::Call {
-                    call_id: id.0,
-                    method,
-                    parameters_signature,
-                    ..call
-                }),
-                Err(error) => {
-                    let text = format!("the arguments cannot be told to the host: {error}");
-                    self.service.voice().answer(id, Outcome::Failed(text));
-                    return None;
-                }
-            },
-            Notice::Cancel { id } => Told::Cancel(host_response::Cancel { call_id: id.0 }),
-            Notice::Property { name, value } => match v1::Value::decode(&*value) {
-                Ok(value) => Told::SetProperty(host_response::SetProperty {
-                    name,
-                    value: Some(value),
-                }),
-                Err(error) => {
-                    tracing::warn!(property = name, %error, "a value is not told to the host");
-                    return None;
-                }
-            },
-        })
-    }
+                ..call
+            }),
+            Err(error) => {
+                let text = format!("the arguments cannot be told to the host: {error}");
+                voice.answer(id, Outcome::Failed(text));
+                return None;
+            }
+        },
+        Notice::Cancel { id } => Told::Cancel(host_response::Cancel { call_id: id.0 }),
+        Notice::Property { name, value } => match v1::Value::decode(&*value) {
+            Ok(value) => Told::SetProperty(host_response::SetProperty {
+                name,
+                value: Some(value),
+            }),
+            Err(error) => {
+                tracing::warn!(property = name, %error, "a value is not told to the host");
+                return None;
+            }
+        },
+    })
 }
 
 /// The first request.
@@ -181,9 +258,11 @@ async fn declaration(requests: &mut Streaming<HostRequest>) -> Result<Declaratio
 }
 
 /// Does what the host says until it has said all.
-async fn hear(mut requests: Streaming<HostRequest>, voice: Voice) -> Result<(), GatewayError> {
+async fn hear(mut requests: Streaming<HostRequest>, voice: &Voice) -> Result<(), GatewayError> {
     while let Some(said) = next(&mut requests).await? {
-        take(said, &voice)?;
+        take(said, voice)?;
+        // What comes without pause is read without one.
+        consume_budget().await;
     }
     Ok(())
 }
@@ -233,10 +312,9 @@ fn encoded(value: Option<v1::Value>) -> Vec<u8> {
 }
 
 fn parse(declare: host_request::Declare) -> Declaration {
-    let answer_timeout = declare.answer_timeout.map(|timeout| {
-        // What is negative is as wrong as nothing, and is refused with it.
-        Duration::try_from(timeout).unwrap_or_default()
-    });
+    // What is no time is as wrong as no time at all, and is refused with it.
+    let timeout = |given| duration(given).unwrap_or_default();
+    let answer_timeout = declare.answer_timeout.map(timeout);
     let max_calls = usize::try_from(declare.max_calls).unwrap_or(usize::MAX);
     Declaration {
         name: declare.name,
@@ -276,5 +354,57 @@ fn property(property: host_request::Property) -> DeclaredProperty {
         name: property.name,
         signature: property.signature,
         value: encoded(property.value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::StreamExt as _;
+    use tonic::Code;
+
+    use super::*;
+
+    /// A stream whose task panicked ended with OK, as if the client had said all.
+    #[tokio::test]
+    async fn a_fault_of_the_gateway_is_no_success() {
+        let (told, telling) = mpsc::channel(TOLD_AHEAD);
+        let talking = tokio::spawn(async move {
+            told.send(HostResponse::default()).await.unwrap();
+            panic!("on purpose");
+        });
+        let mut responses = responses("Echo".into(), telling, AbortOnDropHandle::new(talking));
+        assert!(responses.next().await.unwrap().is_ok());
+        let status = responses.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Internal);
+        assert!(responses.next().await.is_none());
+    }
+
+    /// A client that opened a stream and said nothing kept it, and the shutdown waited for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_declaration_is_waited_for_neither_for_ever_nor_beyond_the_end() {
+        let stop = CancellationToken::new();
+        let silent = in_time(&stop, std::future::pending()).await;
+        let late = GatewayError::Hosting(HostingError::NotDeclared {
+            patience: DECLARATION_PATIENCE,
+        });
+        assert_eq!(silent.unwrap_err().to_string(), late.to_string());
+        let (stopped, ()) = tokio::join!(in_time(&stop, std::future::pending()), async {
+            stop.cancel();
+        });
+        let shutdown = GatewayError::Hosting(HostingError::Shutdown);
+        assert_eq!(stopped.unwrap_err().to_string(), shutdown.to_string());
+    }
+
+    /// The service of a client that read nothing any more stayed on the bus, and each of its
+    /// callers waited for an answer until the time for it was over.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_does_not_read_is_given_up() {
+        let (told, telling) = mpsc::channel(TOLD_AHEAD);
+        let send = || send(&told, HostResponse::default(), READING_PATIENCE);
+        assert!(send().await.is_ok());
+        let refused = send().await;
+        assert!(matches!(refused, Err(HostingError::NotRead { .. })));
+        drop(telling);
+        assert!(send().await.is_ok(), "it is not the reader's fault");
     }
 }

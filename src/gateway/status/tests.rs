@@ -1,6 +1,6 @@
 //! A row for every error.
 
-use std::io;
+use std::{io, time::Duration};
 
 use super::*;
 use crate::{
@@ -47,6 +47,16 @@ fn large_answer() -> ResponseError {
     ResponseError::TooLarge {
         path: bad_argument().field_path().clone(),
         limit: 1,
+    }
+}
+
+fn deep_answer() -> ResponseError {
+    ResponseError::Object {
+        path: bad_argument().field_path().clone(),
+        problem: DecodeError::Signature {
+            offset: 0,
+            source: SignatureError::TooDeep { limit: 1 },
+        },
     }
 }
 
@@ -104,6 +114,11 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             (Code::NotFound, "OBJECT_RELEASED"),
         ),
         (
+            GatewayError::Bridge(End::Released.into()),
+            (Code::NotFound, "OBJECT_RELEASED"),
+        ),
+        (GatewayError::Bridge(BridgeError::LostAfterThrough), LOST),
+        (
             GatewayError::Schema(FilesError::Set(malformed())),
             (Code::Internal, "SCHEMA"),
         ),
@@ -125,6 +140,10 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             body(RequestBodyError::Transport(lost)),
             (Code::Cancelled, "REQUEST_LOST"),
         ),
+        (
+            GatewayError::UnknownRpc,
+            (Code::Unimplemented, "UNKNOWN_RPC"),
+        ),
         (GatewayError::MalformedRequest(malformed()), INVALID),
         (
             GatewayError::InvalidOption {
@@ -139,6 +158,7 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
         (GatewayError::Bridge(BridgeError::Unavailable), AWAY),
         (GatewayError::Bridge(bad_answer().into()), UNDECLARED),
         (GatewayError::Bridge(large_answer().into()), LIMIT),
+        (GatewayError::Bridge(deep_answer().into()), LIMIT),
         (unsent(SendError::Closed(CloseReason::Peer)), AWAY),
         (unsent(SendError::TooManyCalls { limit: 1 }), LIMIT),
         (
@@ -163,6 +183,13 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             UNDECLARED,
         ),
         (
+            call(CallError::Malformed {
+                expected: "value",
+                source: DecodeError::TooDeep { limit: 1 },
+            }),
+            LIMIT,
+        ),
+        (
             GatewayError::Subscription(Arc::new(BridgeError::Unavailable)),
             AWAY,
         ),
@@ -181,6 +208,7 @@ fn table() -> Vec<(GatewayError, (Code, &'static str))> {
             (Code::Unavailable, "SHUTDOWN"),
         ),
         (GatewayError::Deadline, (Code::DeadlineExceeded, "DEADLINE")),
+        (GatewayError::Fault, (Code::Internal, "FAULT")),
     ]
     .into_iter()
     .chain(hosting_table())
@@ -218,6 +246,20 @@ fn hosting_table() -> Vec<(GatewayError, (Code, &'static str))> {
             INVALID,
         ),
         (
+            hosting(HostingError::Undecodable {
+                field: field(),
+                source: DecodeError::TooManyValues { limit: 1 },
+            }),
+            LIMIT,
+        ),
+        (
+            hosting(HostingError::TooManyObjects {
+                field: field(),
+                limit: 1,
+            }),
+            LIMIT,
+        ),
+        (
             hosting(HostingError::UnknownMember {
                 field: "emit.signal",
                 name: name(),
@@ -231,9 +273,29 @@ fn hosting_table() -> Vec<(GatewayError, (Code, &'static str))> {
             }),
             INVALID,
         ),
+        (
+            hosting(HostingError::NotDeclared {
+                patience: Duration::from_secs(1),
+            }),
+            (Code::DeadlineExceeded, "DEADLINE"),
+        ),
+        (
+            hosting(HostingError::NotRead {
+                patience: Duration::from_secs(1),
+            }),
+            (Code::ResourceExhausted, "SLOW_READER"),
+        ),
         (hosting(HostingError::TooManyServices { limit: 1 }), LIMIT),
         (
             hosting(HostingError::NameTaken { name: name() }),
+            (Code::AlreadyExists, "NAME_TAKEN"),
+        ),
+        (
+            hosting(HostingError::PackageTaken {
+                name: name(),
+                other: name(),
+                package: name(),
+            }),
             (Code::AlreadyExists, "NAME_TAKEN"),
         ),
         (

@@ -67,7 +67,7 @@ pub(super) fn decode_arguments(
     };
     let values = if flags.contains(Flags::DYNAMIC_PAYLOAD) {
         let dynamic = read_dynamic(&mut decoder)?;
-        convert_arguments(arguments_of(dynamic)?, signature.ty())?
+        convert_arguments(arguments_of(dynamic, &dialect.limits)?, signature.ty())?
     } else {
         match signature.ty() {
             Type::Tuple(tuple) => tuple
@@ -83,7 +83,7 @@ pub(super) fn decode_arguments(
                 .collect::<Result<_, String>>()?,
             _ => {
                 let dynamic = read_dynamic(&mut decoder)?;
-                let arguments = arguments_of(dynamic)?;
+                let arguments = arguments_of(dynamic, &dialect.limits)?;
                 arguments.into_iter().map(wrapped).collect()
             }
         }
@@ -103,9 +103,22 @@ pub(super) fn decode_arguments(
 }
 
 /// The arguments that a dynamic holds, each with its type (section 4).
-fn arguments_of(mut dynamic: Dynamic) -> Result<Vec<(Type, Value)>, String> {
+///
+/// As a tuple they have a signature within [`Limits::signature_bytes`], also where they come as a
+/// list or map, whose signature tells the type once however many there are.
+fn arguments_of(mut dynamic: Dynamic, limits: &Limits) -> Result<Vec<(Type, Value)>, String> {
     while let Value::Dynamic(inner) = dynamic.value {
         dynamic = *inner;
+    }
+    let count = match &dynamic.value {
+        Value::List(values) => values.len(),
+        Value::Map(entries) => entries.len(),
+        _ => 1,
+    };
+    let signature = dynamic.signature.as_ref();
+    let bytes = signature.map_or(0, |it| it.as_str().len());
+    if count.saturating_mul(bytes) > limits.signature_bytes as usize {
+        return Err(text::TOO_MANY_ARGUMENTS.to_owned());
     }
     let ty = dynamic.signature.map(Signature::into_type);
     match (ty, dynamic.value) {
@@ -296,4 +309,33 @@ pub(super) fn dynamic_payload(
     let mut context = EncodeContext::new(encoding, Limits::default());
     encode_dynamic(dynamic, &mut context, &mut writer)?;
     Ok(writer.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_arguments_tells_its_type_for_so_many_only() {
+        // Each argument got a copy of the type, before anybody counted them: a call of two
+        // megabytes took all the memory that there is.
+        let list = |signature: &str, count| {
+            let signature = signature.parse().unwrap();
+            let values = vec![Value::Optional(None); count];
+            arguments_of(
+                Dynamic::new(signature, Value::List(values)),
+                &Limits::default(),
+            )
+        };
+        assert_eq!(list("[+i]", 10_000).map(|it| it.len()), Ok(10_000));
+        let long = format!("[+({})]", "i".repeat(5000));
+        assert_eq!(list(&long, 13).map(|it| it.len()), Ok(13));
+        let refused = Err(text::TOO_MANY_ARGUMENTS.to_owned());
+        assert_eq!(list(&long, 14), refused);
+        let map = Dynamic::new(
+            format!("{{i+({})}}", "i".repeat(5000)).parse().unwrap(),
+            Value::Map(vec![(Value::Int32(1), Value::Optional(None)); 14]),
+        );
+        assert_eq!(arguments_of(map, &Limits::default()), refused);
+    }
 }

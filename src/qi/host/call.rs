@@ -54,7 +54,7 @@ impl Call {
         peer: &Arc<Peer>,
         service: &Arc<Service>,
         message: Message,
-        method: &Arc<Method>,
+        method: Arc<Method>,
         room: Room,
     ) -> Self {
         // Cancelled with the service, or this call alone.
@@ -64,7 +64,7 @@ impl Call {
             peer: Arc::clone(peer),
             service: Arc::clone(service),
             message,
-            method: Arc::clone(method),
+            method,
             token,
             ticket,
             wanted: None,
@@ -170,6 +170,8 @@ impl Call {
         };
         let encoding = peer.dialect().encoding;
         let (payload, flags) = encode_result(value, declared, self.wanted.as_ref(), encoding)?;
+        peer.check_size(&payload)
+            .map_err(|error| error.to_string())?;
         self.answer_with(Kind::Reply, flags, payload);
         if let Some(given) = given {
             given.keep();

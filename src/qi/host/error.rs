@@ -188,6 +188,7 @@ pub(super) mod text {
          end doesn't support binary protocol v1";
     pub(in super::super) const TRUNCATED: &str = "ISerialization error Status Read Past End";
     pub(in super::super) const NOT_ARGUMENTS: &str = "Expected tuple, list or map";
+    pub(in super::super) const TOO_MANY_ARGUMENTS: &str = "Too many arguments";
     pub(in super::super) const NO_SIGNAL: &str = "No such signal";
     pub(in super::super) const NO_PROPERTY: &str = "property: Id is not id of a property";
     pub(in super::super) const NO_SET_PROPERTY: &str = "setProperty: Id is not id of a property";

@@ -6,8 +6,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{ValueError, object::Object, peer::Peer, resources::Owner, service::Service};
+use super::{
+    HostLimits, ValueError, limits::permits, object::Object, peer::Peer, resources::Owner,
+    service::Service,
+};
 use crate::qi::{
     session::{ConnectionId, ExportError, RemoteObject},
     value::{AsObject as _, LiveObject, ObjectReference, Value},
@@ -16,10 +20,20 @@ use crate::qi::{
 
 /// Objects by their numbers on one connection.
 #[derive(Debug)]
-pub(super) struct Exports(Mutex<Option<Known>>);
+pub(super) struct Exports {
+    /// None once the connection is over.
+    known: Mutex<Option<Known>>,
+    /// How many there may be.
+    places: Arc<Semaphore>,
+}
 
-/// None once the connection is over.
-type Known = HashMap<(ServiceId, ObjectId), Arc<Service>>;
+type Known = HashMap<(ServiceId, ObjectId), Exported>;
+
+#[derive(Debug)]
+struct Exported {
+    service: Arc<Service>,
+    _places: OwnedSemaphorePermit,
+}
 
 /// The service that objects are sent through, and whose it is.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +51,6 @@ pub(super) struct Given<'a> {
     addresses: Vec<Address>,
 }
 
-impl Default for Exports {
-    fn default() -> Self {
-        Self(Mutex::new(Some(Known::new())))
-    }
-}
-
 impl Through {
     /// The way that answers and events of the object at an address take.
     pub(super) fn object(address: Address) -> Self {
@@ -54,17 +62,22 @@ impl Through {
 }
 
 impl Exports {
+    pub(super) fn new(limits: &HostLimits) -> Self {
+        Self {
+            known: Mutex::new(Some(Known::new())),
+            places: Arc::new(Semaphore::new(permits(limits.objects_per_connection))),
+        }
+    }
+
     pub(super) fn find(&self, address: Address) -> Option<Arc<Service>> {
-        let known = self.0.lock();
-        known
-            .as_ref()?
-            .get(&(address.service, address.object))
-            .cloned()
+        let known = self.known.lock();
+        let exported = known.as_ref()?.get(&(address.service, address.object))?;
+        Some(Arc::clone(&exported.service))
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.lock().as_ref().map_or(0, HashMap::len)
+        self.known.lock().as_ref().map_or(0, HashMap::len)
     }
 
     fn insert(
@@ -73,19 +86,23 @@ impl Exports {
         through: Through,
         object: &Arc<Object>,
     ) -> Result<ObjectId, ExportError> {
-        let mut known = self.0.lock();
+        let count = places(object);
+        let mut known = self.known.lock();
         let known = known.as_mut().ok_or(ExportError::Closed)?;
-        let limit = peer.limits().objects_per_connection;
-        if known.len() >= limit {
-            return Err(ExportError::TooMany { limit });
-        }
+        let places = Arc::clone(&self.places).try_acquire_many_owned(count);
+        let places = places.map_err(|_| ExportError::TooMany {
+            limit: peer.limits().objects_per_connection,
+        })?;
         let resources = peer.resources();
         loop {
             let number = resources.next_object(through.owner);
             // After two billion objects one of that number may still be there.
             if let Entry::Vacant(place) = known.entry((through.service, number)) {
                 let service = Service::new(Arc::clone(object), resources, peer.runtime());
-                place.insert(Arc::new(service));
+                place.insert(Exported {
+                    service: Arc::new(service),
+                    _places: places,
+                });
                 return Ok(number);
             }
         }
@@ -94,40 +111,43 @@ impl Exports {
     /// Takes an object back that nobody was told of, so that nobody can have registered with it.
     pub(super) fn withdraw(&self, address: Address) {
         let key = (address.service, address.object);
-        let removed = self.0.lock().as_mut().and_then(|known| known.remove(&key));
-        drop(removed);
+        drop(self.take(key));
     }
 
     /// Lets go of an object. Calls that run already end as they like, but nothing new reaches it.
     pub(super) fn remove(&self, connection: ConnectionId, address: Address) {
         let key = (address.service, address.object);
-        let removed = self.0.lock().as_mut().and_then(|known| known.remove(&key));
-        if let Some(service) = removed {
-            service.object().leave(Some(connection), address);
+        if let Some(exported) = self.take(key) {
+            let object = exported.service.object();
+            object.leave(Some(connection), address);
         }
+    }
+
+    fn take(&self, key: (ServiceId, ObjectId)) -> Option<Exported> {
+        self.known.lock().as_mut()?.remove(&key)
     }
 
     /// Ends the objects that were given through a service of this host, which is no more.
     pub(super) fn remove_service(&self, connection: ConnectionId, service: ServiceId) {
         let is_meant =
             |key: &(ServiceId, ObjectId)| key.0 == service && Owner::of(key.1) == Owner::Host;
-        let removed: Vec<_> = match &mut *self.0.lock() {
+        let removed: Vec<_> = match &mut *self.known.lock() {
             Some(known) => known.extract_if(|key, _| is_meant(key)).collect(),
             None => return,
         };
         for ((service, object), exported) in removed {
             let address = Address::new(service, object, Default::default());
-            exported.object().leave(Some(connection), address);
-            exported.end();
+            exported.service.object().leave(Some(connection), address);
+            exported.service.end();
         }
     }
 
     /// Ends all objects, and takes no more.
     pub(super) fn close(&self, connection: ConnectionId) {
-        let known = self.0.lock().take();
-        for service in known.into_iter().flat_map(HashMap::into_values) {
-            service.object().forget(connection);
-            service.end();
+        let known = self.known.lock().take();
+        for exported in known.into_iter().flat_map(HashMap::into_values) {
+            exported.service.object().forget(connection);
+            exported.service.end();
         }
     }
 }
@@ -202,6 +222,20 @@ impl Drop for Given<'_> {
     }
 }
 
+/// How many objects one counts as: what another process says about its object is held here as long
+/// as that is passed on.
+fn places(object: &Object) -> u32 {
+    let foreign = match object.upstream {
+        Some(_) => object.encoded_meta().map_or(usize::MAX, |meta| meta.len()),
+        None => 0,
+    };
+    u32::try_from(foreign / FOREIGN_META_BYTES).map_or(u32::MAX, |more| more.saturating_add(1))
+}
+
+/// How much another process may say about its object before that counts as one more, in bytes as
+/// they are sent. Objects that are values take 2 KiB as a rule, the largest known service 100 KB.
+const FOREIGN_META_BYTES: usize = 4 * 1024;
+
 /// What answers for an object: itself, or for one of another process somebody who forwards
 /// everything (section 13).
 fn hosted(live: &LiveObject) -> Result<Arc<Object>, ExportError> {
@@ -211,6 +245,5 @@ fn hosted(live: &LiveObject) -> Result<Arc<Object>, ExportError> {
     let remote = live.downcast::<RemoteObject>();
     let remote = remote.ok_or(ExportError::Unknown)?;
     let meta = Arc::clone(remote.meta());
-    // What was received whole can be sent whole.
-    Object::forwarding(meta, live.uid(), remote).map_err(|_| ExportError::Unknown)
+    Ok(Object::forwarding(meta, live.uid(), remote))
 }

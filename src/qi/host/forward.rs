@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    BuildError, Handler, HostedObject, Method, MethodError, Threading,
+    Handler, HostedObject, Method, MethodError, Threading,
     arguments::{Dialect, Reads, any_arguments, decode_arguments},
     call::Call,
     error::text,
@@ -31,6 +31,7 @@ use super::{
     object::Object,
     peer::Peer,
     runner::{Rules, Running},
+    special::ToForward,
     subscribers::Subscribers,
 };
 use crate::qi::{
@@ -40,10 +41,10 @@ use crate::qi::{
     },
     value::{
         MetaMethod, MetaObject, ObjectUid, Signature, Type, Value,
-        codec::{DecodeContext, EncodeContext, decode, encode, encode_dynamic, encode_meta_object},
+        codec::{DecodeContext, EncodeContext, decode, encode, encode_dynamic},
         convert::convert,
     },
-    wire::{ActionId, Address, Flags, Kind, Message, Writer},
+    wire::{ActionId, Flags, Kind, Message, Writer},
 };
 
 /// Where the calls of a forwarding object go.
@@ -72,37 +73,24 @@ impl HostedObject {
     /// properties and events are those of the other one. It is held as long as the new one.
     ///
     /// [`RemoteObject`]s that are passed on as values are forwarded so without further ado.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError::TooLong`].
-    pub fn forwarding(
-        meta: Arc<MetaObject>,
-        uid: ObjectUid,
-        origin: Arc<dyn Origin>,
-    ) -> Result<Self, BuildError> {
-        Object::forwarding(meta, uid, origin).map(Self)
+    #[must_use]
+    pub fn forwarding(meta: Arc<MetaObject>, uid: ObjectUid, origin: Arc<dyn Origin>) -> Self {
+        Self(Object::forwarding(meta, uid, origin))
     }
 }
 
 impl Object {
+    /// Small, whatever the meta object: the same object may be passed on many times.
     pub(super) fn forwarding(
         meta: Arc<MetaObject>,
         uid: ObjectUid,
         origin: Arc<dyn Origin>,
-    ) -> Result<Arc<Self>, BuildError> {
-        let mut writer = Writer::new();
-        encode_meta_object(&meta, &mut writer)?;
-        let forwarded = meta.methods.iter().filter(|(uid, _)| !is_of_address(**uid));
-        let methods = forwarded.map(|(uid, method)| {
-            let method = forwarding_method(*uid, method, &origin);
-            (*uid, Arc::new(method))
-        });
-        Ok(Arc::new(Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             uid,
-            methods: methods.collect(),
+            methods: HashMap::new(),
             meta,
-            encoded_meta: writer.finish(),
+            encoded_meta: None,
             properties: Vec::new(),
             subscribers: Arc::new(Subscribers::forwarded()),
             stats: Stats::default(),
@@ -116,7 +104,7 @@ impl Object {
                 origin,
                 registered: Mutex::default(),
             }),
-        }))
+        })
     }
 }
 
@@ -130,33 +118,6 @@ const fn is_of_address(method: ActionId) -> bool {
             | ActionId::TERMINATE
             | ActionId::REGISTER_EVENT_WITH_SIGNATURE
     )
-}
-
-fn forwarding_method(uid: ActionId, method: &MetaMethod, origin: &Arc<dyn Origin>) -> Method {
-    let parameters = method.parameters_signature.clone();
-    let returns = method.return_signature.clone();
-    let origin = Arc::clone(origin);
-    let handler = Handler::future(move |arguments| {
-        let remote = object_of(&*origin).ok_or_else(not_connected);
-        let called = remote.and_then(|remote| {
-            let call = call_with_values(&remote, uid, arguments, &parameters)?;
-            Ok((remote, call))
-        });
-        let returns = returns.clone();
-        async move {
-            let (remote, call) = called?;
-            result_of(remote, call, returns).await
-        }
-    });
-    Method {
-        name: method.name.clone(),
-        parameters_signature: method.parameters_signature.clone(),
-        return_signature: method.return_signature.clone(),
-        description: String::new(),
-        parameters: Vec::new(),
-        return_description: String::new(),
-        handler,
-    }
 }
 
 fn not_connected() -> MethodError {
@@ -229,12 +190,12 @@ fn failed(error: CallError) -> MethodError {
 /// Forwards a call whose objects have to be passed on.
 fn call_with_values(
     remote: &RemoteObject,
-    method: ActionId,
+    action: ActionId,
     arguments: Vec<Value>,
-    parameters: &Signature,
+    method: &MetaMethod,
 ) -> Result<session::Call, MethodError> {
-    let (payload, exports) = encode_for(remote, arguments, parameters)?;
-    let call = remote.call(method, payload);
+    let (payload, exports) = encode_for(remote, arguments, &method.parameters_signature)?;
+    let call = remote.call(action, payload);
     if !call.is_refused() {
         exports.into_iter().for_each(Export::keep);
     }
@@ -252,7 +213,8 @@ async fn result_of(
         return value_of(&remote, &reply, &returns);
     }
     let (sender, result) = oneshot::channel();
-    // Ends with the call, which ends with its connection at the latest.
+    // Ends with the call, which ends with its connection at the latest; as many are there as that
+    // lets calls be pending.
     tokio::spawn(answer(call, remote, returns, sender));
     result.await.unwrap_or_else(|_| Err(not_connected()))
 }
@@ -340,36 +302,33 @@ pub(super) fn post(object: &Arc<Object>, peer: &Peer, message: &Message, signatu
     }
 }
 
-/// Answers a registration, once it is in force: where events come from another object, that may
-/// take a while.
+/// Answers a registration once it is in force with the origin, which may take a while.
 pub(super) fn registered(
     object: &Arc<Object>,
     peer: &Arc<Peer>,
-    (address, signal): (Address, ActionId),
+    registration: ToForward,
     answer: Message,
 ) {
-    if object.upstream.is_none() {
-        return peer.answer(answer);
-    }
     let (object, peer) = (Arc::clone(object), Arc::clone(peer));
-    // Ends with the call to the origin, which ends with its connection at the latest.
+    // Ends with the connection of the peer, and as many are there as calls may wait on it.
     peer.clone().runtime().spawn(async move {
         let Some(upstream) = &object.upstream else {
             return;
         };
-        match upstream.register(&object, signal).await {
-            Ok(()) => peer.answer(answer),
-            Err(error) => {
-                object.subscribers.drop_signal(peer.id(), address, signal);
-                let payload = error_payload(&error.to_string());
-                peer.answer(Message::new(
-                    Kind::Error,
-                    answer.id,
-                    answer.address,
-                    payload,
-                ));
-            }
+        let ToForward { signal, room } = registration;
+        tokio::select! {
+            biased;
+            () = peer.ended().cancelled() => {}
+            result = upstream.register(&object, signal) => match result {
+                Ok(()) => peer.answer(answer),
+                Err(error) => {
+                    object.subscribers.drop_signal(peer.id(), answer.address, signal);
+                    let payload = error_payload(&error.to_string());
+                    peer.answer(answer.answer(Kind::Error, payload));
+                }
+            },
         }
+        drop(room);
         // Who registered may have gone meanwhile.
         upstream.release(&object.subscribers);
     });
@@ -380,9 +339,46 @@ impl Upstream {
         &self.origin
     }
 
+    /// A method that forwards its calls. Made for one call, not for each object in advance: nearly
+    /// all methods of what is passed on are never called.
+    pub(super) fn method(&self, meta: &Arc<MetaObject>, uid: ActionId) -> Option<Method> {
+        if is_of_address(uid) {
+            return None;
+        }
+        let known = meta.methods.get(&uid)?;
+        let (origin, meta) = (Arc::clone(&self.origin), Arc::clone(meta));
+        let handler = Handler::future(move |arguments| {
+            // Of the same meta object as above.
+            let method = meta.methods.get(&uid);
+            let remote = object_of(&*origin);
+            let called = remote.zip(method).ok_or_else(not_connected);
+            let called = called.and_then(|(remote, method)| {
+                let call = call_with_values(&remote, uid, arguments, method)?;
+                Ok((remote, call, method.return_signature.clone()))
+            });
+            async move {
+                let (remote, call, returns) = called?;
+                result_of(remote, call, returns).await
+            }
+        });
+        Some(Method {
+            name: known.name.clone(),
+            parameters_signature: known.parameters_signature.clone(),
+            return_signature: known.return_signature.clone(),
+            description: String::new(),
+            parameters: Vec::new(),
+            return_description: String::new(),
+            handler,
+        })
+    }
+
     /// Registers with a signal of the origin, unless that is done.
     async fn register(&self, object: &Arc<Object>, signal: ActionId) -> Result<(), MethodError> {
         let remote = object_of(&*self.origin).ok_or_else(not_connected)?;
+        if remote.connection().is_closed() {
+            // What was registered before is still noted, but nothing will come of it.
+            return Err(not_connected());
+        }
         let signature = match object.meta.signals.get(&signal) {
             Some(signal) => signal.signature.clone(),
             None => return Err(MethodError::failed(text::NO_SIGNAL)),
@@ -446,5 +442,39 @@ impl EventSink for Forwarded {
         if let Err(error) = emitted {
             tracing::debug!(signal = %self.signal, error, "a forwarded event is dropped");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qi::host::ObjectBuilder;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Origin for Nobody {
+        fn object(&self) -> Option<RemoteObject> {
+            None
+        }
+    }
+
+    /// Each time that an object was passed on, all of its methods were made anew and what it says of
+    /// itself was encoded: a peer could have some ten times that held, for every time that it asked.
+    #[test]
+    fn what_forwards_holds_nothing_of_the_meta_object_but_a_reference() {
+        let mut builder = ObjectBuilder::new();
+        let method = Method::new("f", "(i)", "s", Handler::blocking(|_| Ok(Value::Void)));
+        builder.method(method.unwrap()).unwrap();
+        let meta = Arc::new(builder.build().unwrap().meta().clone());
+        let object = Object::forwarding(Arc::clone(&meta), ObjectUid([7; 20]), Arc::new(Nobody));
+        assert!(Arc::ptr_eq(&object.meta, &meta));
+        assert!(object.methods.is_empty() && object.encoded_meta.is_none());
+        let f = object.method(ActionId::FIRST_OWN).unwrap();
+        assert_eq!((f.name.as_str(), f.return_signature.as_str()), ("f", "s"));
+        // Those of its place on a connection are its own.
+        assert!(object.method(ActionId::META_OBJECT).is_none());
+        assert!(object.method(ActionId::PROPERTY).is_some());
+        assert!(object.encoded_meta().is_ok_and(|bytes| !bytes.is_empty()));
     }
 }

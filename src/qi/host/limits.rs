@@ -34,9 +34,15 @@ pub struct HostLimits {
     /// How many registrations with signals one connection may have at one object. Default 1024:
     /// a libqi client makes one for each signal.
     pub registrations: usize,
+    /// How many bytes the registrations of one connection may take, at all objects together. Default
+    /// 4 MiB: about 16 000 without a signature of their own; or ten with the longest known one, of
+    /// under 4 000 bytes, since a parsed signature counts as a hundred times its text.
+    pub registration_bytes_per_connection: usize,
     /// How many objects one connection may hold that it got as results, in events or as arguments.
-    /// Default 4096: a libqi peer gives each back when it needs it no more. One that is passed on for
-    /// another process costs its meta object each time it is sent, which only [`Limits`](crate::qi::wire::Limits) bound.
+    /// Default 4096: a libqi peer gives each back when it needs it no more. Each costs less than a
+    /// KiB here. One that is passed on for another process keeps the meta object that came with it,
+    /// which objects of one kind share, and counts as one more for each 4 KiB of that: all of them
+    /// together are below 16 MiB as they were sent, some ten times that here and at worst a hundred.
     pub objects_per_connection: usize,
     /// How many threads blocking methods may occupy, of all services together. Default 64: a
     /// thread costs some 100 KiB, and methods that block are rare.
@@ -55,6 +61,7 @@ impl Default for HostLimits {
             calls_per_service: 4096,
             argument_bytes_per_service: 64 * 1024 * 1024,
             registrations: 1024,
+            registration_bytes_per_connection: 4 * 1024 * 1024,
             objects_per_connection: 4096,
             blocking_threads: 64,
         }

@@ -262,7 +262,7 @@ impl Observed {
             return;
         };
         let result = match result {
-            Ok(special::Answer::Payload(payload) | special::Answer::Registered(_, payload)) => {
+            Ok(special::Answer::Payload(payload) | special::Answer::Registered(payload, _)) => {
                 let value = decode(returns.ty(), payload, DecodeContext::default());
                 value.map_err(|error| MethodError::failed(error.to_string()))
             }

@@ -22,7 +22,7 @@ use crate::qi::{
         AsObject, LiveObject, MetaMethod, MetaObject, MetaProperty, MetaSignal, ObjectUid,
         Signature, Value, codec::encode_meta_object,
     },
-    wire::{ActionId, Address, Writer},
+    wire::{ActionId, Address, TooLong, Writer},
 };
 
 /// How the calls of an object run.
@@ -57,8 +57,9 @@ pub struct HostedObject(pub(super) Arc<Object>);
 pub(super) struct Object {
     pub(super) uid: ObjectUid,
     pub(super) meta: Arc<MetaObject>,
-    /// The answer of metaObject.
-    pub(super) encoded_meta: Bytes,
+    /// The answer of metaObject; none where it is made when it is asked for.
+    pub(super) encoded_meta: Option<Bytes>,
+    /// Its own; see [`Self::method`].
     pub(super) methods: HashMap<ActionId, Arc<Method>>,
     /// In the order of their numbers.
     pub(super) properties: Vec<Arc<Property>>,
@@ -75,6 +76,22 @@ impl Object {
     pub(super) fn runner(&self, resources: &Resources, runtime: &Handle) -> Arc<Runner> {
         let start = || Runner::start(&self.rules, resources, runtime);
         self.running.get_or(start)
+    }
+
+    /// What runs when a method is called.
+    pub(super) fn method(&self, uid: ActionId) -> Option<Arc<Method>> {
+        match &self.upstream {
+            Some(upstream) => upstream.method(&self.meta, uid).map(Arc::new),
+            None => self.methods.get(&uid).cloned(),
+        }
+    }
+
+    /// The answer of metaObject.
+    pub(super) fn encoded_meta(&self) -> Result<Bytes, TooLong> {
+        match &self.encoded_meta {
+            Some(encoded) => Ok(encoded.clone()),
+            None => encoded(&self.meta),
+        }
     }
 
     /// Ends a registration; see [`Subscribers::unregister`].
@@ -294,12 +311,11 @@ impl ObjectBuilder {
         }
         let trace = manage::trace_signal()?;
         self.meta.signals.insert(trace.uid, trace);
-        let mut writer = Writer::new();
-        encode_meta_object(&self.meta, &mut writer)?;
+        let encoded_meta = encoded(&self.meta)?;
         Ok(HostedObject(Arc::new(Object {
             uid: ObjectUid(rand::random()),
             meta: Arc::new(self.meta),
-            encoded_meta: writer.finish(),
+            encoded_meta: Some(encoded_meta),
             methods: self.methods,
             properties: self.properties,
             subscribers: self.subscribers,
@@ -323,6 +339,12 @@ impl HostedObject {
     pub fn uid(&self) -> ObjectUid {
         self.0.uid
     }
+}
+
+fn encoded(meta: &MetaObject) -> Result<Bytes, TooLong> {
+    let mut writer = Writer::new();
+    encode_meta_object(meta, &mut writer)?;
+    Ok(writer.finish())
 }
 
 fn duplicate(name: &str) -> BuildError {

@@ -66,7 +66,7 @@ impl Service {
         let action = message.address.action;
         if message.version > 0 {
             refuse(peer, &message, text::VERSION);
-        } else if let Some(method) = self.object.methods.get(&action) {
+        } else if let Some(method) = self.object.method(action) {
             match self.runner.room(peer, message.payload.len()) {
                 Ok(room) => self
                     .runner
@@ -100,12 +100,12 @@ impl Service {
             return;
         }
         match result {
-            Ok(special::Answer::Payload(payload)) => {
+            Ok(special::Answer::Payload(payload) | special::Answer::Registered(payload, None)) => {
                 peer.answer(message.answer(Kind::Reply, payload));
             }
-            Ok(special::Answer::Registered(signal, payload)) => {
+            Ok(special::Answer::Registered(payload, Some(registration))) => {
                 let answer = message.answer(Kind::Reply, payload);
-                forward::registered(object, peer, (address, signal), answer);
+                forward::registered(object, peer, registration, answer);
             }
             Err(text) => peer.answer(message.answer(Kind::Error, error_payload(&text))),
         }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     BuildError,
@@ -55,7 +56,15 @@ pub(super) enum Answer {
     /// The payload of the reply.
     Payload(Bytes),
     /// The same, of a registration with a signal.
-    Registered(ActionId, Bytes),
+    Registered(Bytes, Option<ToForward>),
+}
+
+/// A registration that is to be made with another object too, before it is answered.
+#[derive(Debug)]
+pub(super) struct ToForward {
+    pub(super) signal: ActionId,
+    /// The place of a call: until then it is one that waits.
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// The methods that every meta object has to list: libqi's clients call them by name.
@@ -114,7 +123,7 @@ pub(super) fn call(
             object.unregister(peer.id(), address, link, first)?;
             Bytes::new()
         }
-        ActionId::META_OBJECT => object.encoded_meta.clone(),
+        ActionId::META_OBJECT => object.encoded_meta().map_err(|error| error.to_string())?,
         ActionId::TERMINATE => {
             // Without effect on the main object of a service (section 13).
             if address.object != ObjectId::MAIN {
@@ -149,12 +158,22 @@ fn register(
     if !object.meta.signals.contains_key(&uid) {
         return Err(text::NO_SIGNAL.to_owned());
     }
+    let forwarded = match &object.upstream {
+        Some(_) => {
+            let room = Arc::clone(peer.room()).try_acquire_owned();
+            let room = room.map_err(|_| text::CALLS)?;
+            Some(ToForward { signal: uid, room })
+        }
+        None => None,
+    };
+    let room = peer.registration_room(wanted.as_ref());
     let subscriber = Subscriber {
         id: peer.id(),
         peer: Arc::downgrade(peer),
         signal: Address::new(address.service, address.object, uid),
         link: Some(link),
         wanted,
+        _room: room.ok_or(text::REGISTRATIONS)?,
     };
     object
         .subscribers
@@ -163,7 +182,7 @@ fn register(
     let own = u64::from(uid.0) << 32 | u64::from(peer.next_link());
     let mut writer = Writer::with_capacity(8);
     writer.u64(own);
-    Ok(Answer::Registered(uid, writer.finish()))
+    Ok(Answer::Registered(writer.finish(), forwarded))
 }
 
 fn find<'a>(object: &'a Object, key: &Value, unknown_number: &str) -> Result<&'a Property, String> {
@@ -190,6 +209,8 @@ fn property_value(property: &Property, peer: &Peer, address: Address) -> Result<
     let given = given.map_err(|error| error.to_string())?;
     let payload = dynamic_payload(&dynamic, peer.dialect().encoding);
     let payload = payload.map_err(|error| error.to_string())?;
+    let fits = peer.check_size(&payload);
+    fits.map_err(|error| error.to_string())?;
     given.keep();
     Ok(payload)
 }

@@ -4,6 +4,7 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     ValueError,
@@ -39,6 +40,7 @@ pub(super) struct Subscriber {
     pub(super) link: Option<u64>,
     /// The type that the subscriber wants.
     pub(super) wanted: Option<Signature>,
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// The link that names no registration.
@@ -193,9 +195,11 @@ impl Subscribers {
 
     /// Each subscriber gets the objects under numbers of its own (section 13).
     fn emit_objects(&self, signal: ActionId, signature: &Signature, values: &[Value]) {
-        let all = self.all.lock();
+        let mut all = self.all.lock();
+        let mut gone = false;
         for known in all.iter().filter(|known| known.signal.action == signal) {
             let Some(peer) = known.peer.upgrade() else {
+                gone = true;
                 continue;
             };
             let mut values = values.to_vec();
@@ -216,9 +220,14 @@ impl Subscribers {
             let Ok((payload, flags)) = event else {
                 continue;
             };
-            if known.send(payload, flags) == Some(Ok(())) {
-                given.keep();
+            match known.send(payload, flags) {
+                Some(Ok(())) => given.keep(),
+                Some(Err(())) => {}
+                None => gone = true,
             }
+        }
+        if gone {
+            forget_unreachable(&mut all);
         }
     }
 
@@ -245,10 +254,14 @@ fn send_all(
         };
         gone |= known.send(payload, flags).is_none();
     }
-    // A registration may have come in while its service left.
     if gone {
-        all.retain(|known| known.is_reachable());
+        forget_unreachable(all);
     }
+}
+
+/// A registration may have come in while its service left.
+fn forget_unreachable(all: &mut Vec<Subscriber>) {
+    all.retain(Subscriber::is_reachable);
 }
 
 impl Subscriber {

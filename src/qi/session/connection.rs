@@ -21,6 +21,7 @@ use super::{
     SendError,
     driver::Driver,
     framed::Framed,
+    metas::SharedMetas,
     signal::Registration,
     state::{RouteId, State},
 };
@@ -71,6 +72,7 @@ pub(super) struct Shared {
     dispatch: Arc<dyn Dispatch>,
     next_link: AtomicU32,
     pub(super) registrations: Mutex<HashMap<Address, Weak<Registration>>>,
+    metas: SharedMetas,
 }
 
 /// How a connection starts.
@@ -107,6 +109,7 @@ impl Connection {
             dispatch: Arc::clone(&dispatch),
             next_link: AtomicU32::new(1),
             registrations: Mutex::default(),
+            metas: SharedMetas::default(),
         });
         let handle = Arc::new(Handle {
             shared: shared.clone(),
@@ -300,6 +303,10 @@ impl Connection {
 
     pub(super) fn registrations(&self) -> &Mutex<HashMap<Address, Weak<Registration>>> {
         &self.shared().registrations
+    }
+
+    pub(super) fn metas(&self) -> &SharedMetas {
+        &self.shared().metas
     }
 
     pub(super) fn state(&self) -> &Mutex<State> {

@@ -69,7 +69,7 @@ pub enum ExportError {
     /// Nobody here answers calls of the peer: the connection was opened without a host.
     #[error("objects cannot be passed on this connection: nobody hosts them")]
     NotHosting,
-    /// It is no object that the host of the connection knows how to serve.
+    /// It is no object that the host of the connection knows how to serve, or an address only.
     #[error("this object cannot be hosted")]
     Unknown,
     /// Too many objects answer on the connection.

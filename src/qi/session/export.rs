@@ -68,7 +68,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ExportError`].
+    /// [`ExportError`]; [`ExportError::Unknown`] for the address of an object, [`Value::Object`]:
+    /// the peer would take it for one on this connection.
     pub fn export_all(
         &self,
         service: ServiceId,
@@ -76,10 +77,16 @@ impl Connection {
     ) -> Result<Vec<Export>, ExportError> {
         let mut exports = Vec::new();
         value.visit_objects(&mut |place| {
-            if let Value::Live(object) = place {
-                let export = self.export(service, object)?;
-                *place = Value::Object(Box::new(export.reference.clone()));
-                exports.push(export);
+            match place {
+                Value::Live(object) => {
+                    let export = self.export(service, object)?;
+                    *place = Value::Object(Box::new(export.reference.clone()));
+                    exports.push(export);
+                }
+                Value::Object(reference) if !reference.is_null() => {
+                    return Err(ExportError::Unknown);
+                }
+                _ => {}
             }
             Ok(())
         })?;

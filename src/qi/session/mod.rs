@@ -49,6 +49,7 @@ mod batch;
 mod driver;
 mod id_map;
 mod known;
+mod metas;
 mod pool;
 mod state;
 

@@ -120,6 +120,7 @@ impl RemoteObject {
             object,
             uid,
         } = reference;
+        let meta = connection.metas().share(meta);
         let received = Received {
             connection: connection.clone(),
             address: Address::new(service, object, ActionId::TERMINATE),

@@ -73,6 +73,7 @@ enum Pending {
         /// Where in the stream the call begins.
         begins_at: u64,
         waker: Option<Waker>,
+        asked_to_cancel: bool,
     },
     Answered(Answer),
     Failed(CallError),
@@ -166,6 +167,7 @@ impl State {
             address,
             begins_at: self.queued_to,
             waker: None,
+            asked_to_cancel: false,
         };
         self.pending.insert(id, pending);
         let mut message = Message::new(Kind::Call, id, address, payload);
@@ -240,12 +242,19 @@ impl State {
         self.forget(id)
     }
 
-    /// Asks the peer to cancel a call that is still waiting, where it can (section 12.5).
+    /// Asks the peer to cancel a call that is still waiting, where it can (section 12.5); once is
+    /// enough.
     pub(super) fn ask_to_cancel(&mut self, id: MessageId) {
-        let Some(&Pending::Waiting { address, .. }) = self.pending.get(&id) else {
+        let Some(Pending::Waiting {
+            address,
+            asked_to_cancel,
+            ..
+        }) = self.pending.get_mut(&id)
+        else {
             return;
         };
-        if self.cancelable && matches!(self.life, Life::Open) {
+        if self.cancelable && matches!(self.life, Life::Open) && !*asked_to_cancel {
+            *asked_to_cancel = true;
             // Not refused when the queue is full: each call pays for its cancel, and their number
             // is limited.
             let address = Address::new(address.service, address.object, Default::default());

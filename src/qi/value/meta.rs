@@ -6,7 +6,7 @@ use super::Signature;
 use crate::qi::wire::ActionId;
 
 /// The members of an object. Methods, signals and properties share one numbering.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MetaObject {
     /// The methods by number.
     pub methods: BTreeMap<ActionId, MetaMethod>,
@@ -19,7 +19,7 @@ pub struct MetaObject {
 }
 
 /// A method. Overloads are methods of the same name with different numbers.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MetaMethod {
     /// Its number.
     pub uid: ActionId,
@@ -38,7 +38,7 @@ pub struct MetaMethod {
 }
 
 /// What a method says about one of its parameters.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MetaMethodParameter {
     /// Its name.
     pub name: String,
@@ -47,7 +47,7 @@ pub struct MetaMethodParameter {
 }
 
 /// A signal.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MetaSignal {
     /// Its number.
     pub uid: ActionId,
@@ -58,7 +58,7 @@ pub struct MetaSignal {
 }
 
 /// A property.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MetaProperty {
     /// Its number.
     pub uid: ActionId,

@@ -1,6 +1,11 @@
 //! Signatures: the text that describes a type (section 6).
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use super::{Annotation, Type};
 use crate::qi::wire::Limits;
@@ -131,6 +136,12 @@ impl PartialEq for Signature {
 }
 
 impl Eq for Signature {}
+
+impl Hash for Signature {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ty.hash(state);
+    }
+}
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

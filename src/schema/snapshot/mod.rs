@@ -193,7 +193,7 @@ impl Snapshot {
     #[must_use]
     pub fn schemas(&self, options: &SchemaOptions) -> Vec<ServiceSchema> {
         let names = self.services.keys().chain(&self.neighbours);
-        let packages = packages(names.map(String::as_str));
+        let packages = packages(names.map(String::as_str), []);
         let schema = |(name, meta): (&String, &MetaObject)| {
             let package = packages.get(name)?;
             Some(ServiceSchema::new(name, package, meta, options))

@@ -20,8 +20,18 @@ proptest! {
     }
 
     #[test]
-    fn no_file_makes_the_parser_panic(text in ".*") {
-        let _ = parse(&text);
+    fn no_file_makes_the_parser_panic(
+        services in vec((text(), meta()), 0..4),
+        at: prop::sample::Index,
+        length in 0..4_usize,
+        with in "[\\[\\]{}\",:(<a0-]{0,3}",
+    ) {
+        // Random text is no JSON, and nothing but its parser would be asked.
+        let mut json: Vec<char> = Snapshot::new(services, []).to_json().chars().collect();
+        let at = at.index(json.len());
+        let end = json.len().min(at + length);
+        json.splice(at..end, with.chars());
+        let _ = parse(&json.into_iter().collect::<String>());
     }
 }
 

@@ -134,7 +134,7 @@ impl Encoder<'_> {
                 self.json_as(value, element, depth)?;
             }
             (Type::Bool, Json::Bool(truth)) => self.out.u8((*truth).into()),
-            (Type::Float, Json::Number(number)) => self.out.f32(*number as f32),
+            (Type::Float, Json::Number(number)) if self.float(*number) => {}
             (Type::Double, Json::Number(number)) => self.out.f64(*number),
             (_, Json::Number(number))
                 if whole(*number).is_some_and(|number| self.number(number, ty)) => {}

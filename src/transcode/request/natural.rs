@@ -57,12 +57,7 @@ impl Encoder<'_> {
     }
 
     /// A dynamic of the signature, or where there is none, of the type that the arm stands for.
-    pub(super) fn natural(
-        &mut self,
-        arm: &Arm<'_>,
-        signature: &str,
-        depth: u32,
-    ) -> Result<(), RequestError> {
+    fn natural(&mut self, arm: &Arm<'_>, signature: &str, depth: u32) -> Result<(), RequestError> {
         let rest = self
             .wrappers(signature)
             .map_err(|error| error.within("signature"))?;
@@ -94,7 +89,8 @@ impl Encoder<'_> {
         Ok(rest)
     }
 
-    fn untyped(&mut self, arm: &Arm<'_>, depth: u32) -> Result<(), RequestError> {
+    /// A dynamic of the type that the arm stands for. Errors do not name the arm.
+    pub(super) fn untyped(&mut self, arm: &Arm<'_>, depth: u32) -> Result<(), RequestError> {
         match arm {
             Arm::Void => self.sized(b"v"),
             Arm::Bool(truth) => {

@@ -166,7 +166,7 @@ impl Encoder<'_> {
             (Type::String | Type::Raw, Arm::Raw(bytes)) => self.sized(bytes)?,
             (Type::Float, Arm::Float(bytes)) => self.out.raw(bytes),
             (Type::Double, Arm::Double(bytes)) => self.out.raw(bytes),
-            (Type::Float, Arm::Double(bytes)) => self.out.f32(f64::from_le_bytes(*bytes) as f32),
+            (Type::Float, Arm::Double(bytes)) if self.float(f64::from_le_bytes(*bytes)) => {}
             (Type::Double, Arm::Float(bytes)) => self.out.f64(f32::from_le_bytes(*bytes).into()),
             (_, Arm::Int(number)) if self.number((*number).into(), ty) => {}
             (_, Arm::UInt(number)) if self.number((*number).into(), ty) => {}
@@ -189,7 +189,7 @@ impl Encoder<'_> {
             (Type::Optional(element), other) => {
                 self.out.u8(1);
                 if **element == Type::Dynamic {
-                    self.natural(other, "", depth)?;
+                    self.untyped(other, depth)?;
                 } else {
                     let depth = deeper(depth)?;
                     self.arm_of_type(other, element, depth)?;
@@ -222,6 +222,16 @@ impl Encoder<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Writes a number as `f`; false if it is finite and would become infinite.
+    pub(super) fn float(&mut self, number: f64) -> bool {
+        let rounded = number as f32;
+        let fits = rounded.is_finite() || !number.is_finite();
+        if fits {
+            self.out.f32(rounded);
+        }
+        fits
     }
 
     /// A `ListValue`.

@@ -60,12 +60,17 @@ impl Decoder<'_, '_, '_> {
         Ok(())
     }
 
+    /// The content of a `google.protobuf.Value` whose type the container around tells.
+    fn json_member(&mut self, ty: &Type) -> Written {
+        let start = self.reader.offset();
+        self.json_value(ty)?;
+        Ok(self.charge_empty(start)?)
+    }
+
     /// The content of a `google.protobuf.Value`.
     fn json_value(&mut self, ty: &Type) -> Written {
         self.enter_value()?;
-        let start = self.reader.offset();
         self.json_content(ty)?;
-        self.charge_empty(start)?;
         self.budgets.depth_left += 1;
         Ok(())
     }
@@ -149,7 +154,7 @@ impl Decoder<'_, '_, '_> {
         self.json_nested(6, self.reader.left(), |decoder| {
             (0..count).try_for_each(|index| {
                 let guess = decoder.reader.left() / (count - index);
-                decoder.json_nested(1, guess, |decoder| decoder.json_value(element))
+                decoder.json_nested(1, guess, |decoder| decoder.json_member(element))
             })
         })
     }
@@ -161,7 +166,7 @@ impl Decoder<'_, '_, '_> {
                 let guess = decoder.reader.left() / (count - index);
                 decoder.json_nested(1, guess, |decoder| {
                     decoder.json_key(key)?;
-                    decoder.json_nested(2, guess, |decoder| decoder.json_value(value))
+                    decoder.json_nested(2, guess, |decoder| decoder.json_member(value))
                 })
             })
         })
@@ -192,7 +197,7 @@ impl Decoder<'_, '_, '_> {
         let Some(annotation) = &tuple.annotation else {
             return self.json_nested(6, guess, |decoder| {
                 tuple.elements.iter().try_for_each(|ty| {
-                    decoder.json_nested(1, guess, |decoder| decoder.json_value(ty))
+                    decoder.json_nested(1, guess, |decoder| decoder.json_member(ty))
                 })
             });
         };
@@ -201,7 +206,7 @@ impl Decoder<'_, '_, '_> {
             members.try_for_each(|(ty, name)| {
                 decoder.json_nested(1, guess, |decoder| {
                     wire::put_bytes_field(decoder.out, 1, name.as_bytes());
-                    decoder.json_nested(2, guess, |decoder| decoder.json_value(ty))
+                    decoder.json_nested(2, guess, |decoder| decoder.json_member(ty))
                 })
             })
         })

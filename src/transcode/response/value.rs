@@ -83,15 +83,16 @@ impl Decoder<'_, '_, '_> {
         if *ty == Type::Dynamic {
             return self.dynamic();
         }
-        self.value(ty).map(drop)
+        let start = self.reader.offset();
+        self.value(ty)?;
+        self.charge_empty(start)
     }
 
-    /// The arm of a value.
+    /// The arm of a value. One that takes no byte is paid for by the signature that tells its type,
+    /// unless a container tells it for many.
     fn value(&mut self, ty: &Type) -> Result<StringArm, ResponseError> {
         self.enter_value()?;
-        let start = self.reader.offset();
         let arm = self.arm(ty)?;
-        self.charge_empty(start)?;
         self.budgets.depth_left += 1;
         Ok(arm)
     }

@@ -480,3 +480,50 @@ fn values_can_be_arguments_of_a_known_type() {
     let error = typed(&number, "s").unwrap_err();
     assert_eq!(error.to_string(), "int_value: takes the qi type s, not 5");
 }
+
+#[test]
+fn no_finite_number_becomes_infinite() {
+    // A double beyond the range of `f` reached the robot as infinity, which libqi cannot even pass on.
+    let json = |number| prost_types::Value {
+        kind: Some(prost_types::value::Kind::NumberValue(number)),
+    };
+    let most = f64::from(f32::MAX);
+    for (kind, given) in [
+        (
+            Kind::DoubleValue(1e300),
+            "double_value: takes the qi type f, not 1e300",
+        ),
+        (
+            Kind::DoubleValue(-most * 2.0),
+            "double_value: takes the qi type f, not -6.805646932770577e38",
+        ),
+        (
+            Kind::Json(json(1e300)),
+            "json: takes the qi type f, not 1e300",
+        ),
+    ] {
+        assert_eq!(
+            to_dynamic(&value(kind, "f")).unwrap_err().to_string(),
+            given
+        );
+    }
+    let written = |kind| to_dynamic(&value(kind, "f")).map(hex::encode);
+    let float = |number: f32| Ok(format!("0100000066{}", hex::encode(number.to_le_bytes())));
+    assert_eq!(written(Kind::DoubleValue(most)), float(f32::MAX));
+    assert_eq!(
+        written(Kind::DoubleValue(f64::NEG_INFINITY)),
+        float(f32::NEG_INFINITY)
+    );
+    assert_eq!(written(Kind::Json(json(0.5))), float(0.5));
+}
+
+#[test]
+fn a_path_names_each_field_once() {
+    // What stood for an optional dynamic had its arm in the path twice.
+    let nameless = TupleValue {
+        name: "a,b".into(),
+        fields: Vec::new(),
+    };
+    let error = to_dynamic(&value(Kind::TupleValue(nameless), "+m")).unwrap_err();
+    assert_eq!(error.field_path().as_str(), "tuple_value");
+}

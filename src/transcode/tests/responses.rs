@@ -399,3 +399,34 @@ fn arguments_of_known_types_become_values() {
     let value = respond(|context, out| typed_to_value(&dynamic, &declared, context, out));
     assert_eq!(value, Ok(vec![0x10, 1]));
 }
+
+#[test]
+fn nothing_in_a_dynamic_is_paid_for_by_its_signature() {
+    // A list of more Nones of Python than values may take no byte did not come through.
+    let list = |element: &str, item: &[u8], count: u32| {
+        let mut out = Writer::new();
+        out.sized(format!("[{element}]").as_bytes()).unwrap();
+        out.u32(count);
+        out.raw(&item.repeat(count as usize));
+        out.finish()
+    };
+    let limit = Limits::default().empty_elements;
+    for json in [false, true] {
+        let read = |dynamic: &Bytes| {
+            respond(|context, out| {
+                context.json = json;
+                dynamic_to_value(dynamic, context, out)
+            })
+        };
+        for item in [&b"\x01\0\0\0v"[..], b"\x02\0\0\0()", b"\0\0\0\0"] {
+            assert!(read(&list("m", item, limit + 1)).is_ok(), "{item:?}");
+        }
+        for element in ["v", "()", "(v)"] {
+            let error = read(&list(element, b"", limit + 1)).unwrap_err();
+            assert!(
+                matches!(error, ResponseError::TooManyEmpty { .. }),
+                "{error}"
+            );
+        }
+    }
+}

@@ -14,7 +14,8 @@ import stdio
 
 @qi.multiThreaded()
 class Visitors:
-    def __init__(self):
+    def __init__(self, session):
+        self._session = session
         self._kept = []
         self.heard = qi.Signal("(i)")
         self.arrived = qi.Signal("(o)")
@@ -65,6 +66,11 @@ class Visitors:
         """The bell that is kept."""
         return self._kept[-1]
 
+    @qi.bind(returnType="s", paramsType=["s"])
+    def introduce(self, host):
+        """What another service says that takes the bell that is kept."""
+        return self._session.service(host).take(self._kept[-1])
+
     @qi.bind(returnType="v", paramsType=[])
     def announce(self):
         """Emits `arrived` with the bell that is kept."""
@@ -84,7 +90,7 @@ def main():
     session = qi.Session()
     session.connect(url)
     session.listen("tcp://127.0.0.1:0")
-    session.registerService(name, Visitors())
+    session.registerService(name, Visitors(session))
     stdio.say("ready %s" % name)
     stdio.run_until_stdin_ends()
 

@@ -21,7 +21,7 @@ use crate::qi::{
         ObjectBuilder, Threading,
     },
     value::Value,
-    wire::{Address, Flags, Kind, Message, MessageId, ServiceId},
+    wire::{Flags, Kind, Message, MessageId, ServiceId},
 };
 
 /// A service whose methods wait for the test: 100 `future`, 101 `deferred`, 102 `blocking`,
@@ -282,6 +282,28 @@ async fn calls_are_bounded() {
     }
 }
 
+/// The second call of an id took the place of the first one, which then outlived its connection and
+/// went on to count against the limits of the service.
+#[tokio::test]
+async fn calls_of_one_id_end_with_their_connection() {
+    let gates = Gates::new(Threading::Multi);
+    let host = host_with(&gates.object, HostOptions::default()).await;
+    let mut client = Client::authenticated(&host).await;
+    let id = MessageId(77);
+    for _ in 0..3 {
+        let call = Message::new(Kind::Call, id, member(FUTURE), Bytes::new());
+        client.send(&call).await;
+    }
+    gates.wait_begun(3).await;
+    // Only the last one is meant.
+    cancel(&mut client, id).await;
+    assert_eq!(client.answer(id).await.kind, Kind::Canceled);
+    client.settle().await;
+    assert!(client.unasked.is_empty(), "{:?}", client.unasked);
+    drop(client);
+    until(|| gates.dropped.load(Ordering::SeqCst) == 3).await;
+}
+
 #[tokio::test]
 async fn arguments_that_wait_are_bounded() {
     let gates = Gates::new(Threading::Single);
@@ -306,51 +328,6 @@ async fn arguments_that_wait_are_bounded() {
     );
     gates.open.notify_one();
     assert_eq!(int(&client.answer(first).await), 7);
-}
-
-#[tokio::test]
-async fn registrations_are_bounded() {
-    let gates = Gates::new(Threading::Single);
-    let mut object = ObjectBuilder::new();
-    object.signal("s", "()").unwrap();
-    let limits = HostLimits {
-        registrations: 3,
-        ..HostLimits::default()
-    };
-    let options = HostOptions {
-        limits,
-        ..HostOptions::default()
-    };
-    let host = host_with(&gates.object, options).await;
-    let signals = object.build().unwrap();
-    host.table.insert(ServiceId(3), &signals).unwrap();
-    let mut client = Client::authenticated(&host).await;
-    let mut address = Address::new(ServiceId(3), member(0).object, member(0).action);
-    let mut arguments = [0; 16];
-    arguments[4] = 100;
-    for link in 0..4 {
-        arguments[8] = link;
-        let answer = client
-            .call(address, Bytes::copy_from_slice(&arguments))
-            .await;
-        match link {
-            3 => assert_eq!(
-                text_of(&answer),
-                "Too many registrations on this connection"
-            ),
-            _ => assert_eq!(answer.kind, Kind::Reply),
-        }
-    }
-    assert_eq!(signals.0.subscribers.len(), 3);
-    address.action.0 = 1;
-    arguments[8] = 0;
-    let answer = client
-        .call(address, Bytes::copy_from_slice(&arguments))
-        .await;
-    assert_eq!(answer.kind, Kind::Reply);
-    assert_eq!(signals.0.subscribers.len(), 2);
-    drop(client);
-    until(|| signals.0.subscribers.len() == 0).await;
 }
 
 #[tokio::test]

@@ -6,12 +6,13 @@ use super::{
     factory::{factory, item},
     host_with,
     scripted::{Client, member, text_of},
+    until,
 };
 use crate::qi::{
-    host::{Host, HostOptions},
+    host::{Host, HostLimits, HostOptions},
     session::error_payload,
     value::{
-        ObjectEncoding, ObjectReference, ObjectUid,
+        MetaObject, ObjectEncoding, ObjectReference, ObjectUid,
         codec::{EncodeContext, encode_object},
     },
     wire::{ActionId, Address, Kind, Limits, Message, ObjectId, ServiceId, Writer},
@@ -33,14 +34,26 @@ struct Relay {
 
 impl Relay {
     async fn new() -> Self {
-        let host = host_with(&factory(), HostOptions::default()).await;
+        Self::with(HostLimits::default()).await
+    }
+
+    async fn with(limits: HostLimits) -> Self {
+        Self::passing(item("x").meta().clone(), limits).await
+    }
+
+    async fn passing(meta: MetaObject, limits: HostLimits) -> Self {
+        let options = HostOptions {
+            limits,
+            ..HostOptions::default()
+        };
+        let host = host_with(&factory(), options).await;
         let mut owner = Client::authenticated(&host).await;
         let encoding = ObjectEncoding {
             meta_object_cache: false,
             object_uid: true,
         };
         let reference = ObjectReference {
-            meta: std::sync::Arc::new(item("x").meta().clone()),
+            meta: std::sync::Arc::new(meta),
             service: ServiceId(2),
             object: ObjectId::FIRST_OF_CALLER,
             uid: Some(ObjectUid([7; 20])),
@@ -207,6 +220,69 @@ async fn a_registration_that_the_owner_refuses_is_refused() {
     // It is not there any more.
     let left = relay.user.call(of_user(1), registration(1)).await;
     assert_eq!(left.kind, Kind::Error);
+}
+
+/// However much a peer said of an object, it counted as one where it was passed on.
+#[tokio::test]
+async fn what_says_much_about_itself_counts_as_several() {
+    let meta = MetaObject {
+        description: "x".repeat(8 * 1024),
+        ..item("x").meta().clone()
+    };
+    let limits = HostLimits {
+        objects_per_connection: 4,
+        ..HostLimits::default()
+    };
+    // The one that it is given takes three of four places.
+    let mut relay = Relay::passing(meta, limits).await;
+    let refused = relay.user.call(member(GIVE), Bytes::new()).await;
+    let text = "4 objects already answer on this connection";
+    assert_eq!(text_of(&refused), text);
+    let service = Bytes::from_static(&[2, 0, 0, 0]);
+    relay.user.call(of_user(3), service).await;
+    let given = relay.user.call(member(GIVE), Bytes::new()).await;
+    assert_eq!(given.kind, Kind::Reply);
+}
+
+/// Registrations that an owner never answered made tasks without end, each of which outlived the
+/// connection that it was for.
+#[tokio::test]
+async fn registrations_that_the_owner_does_not_answer_are_calls_that_wait() {
+    let mut relay = Relay::with(HostLimits {
+        calls_per_connection: 2,
+        ..HostLimits::default()
+    })
+    .await;
+    for link in 1..=2 {
+        let register = registration(link);
+        relay.user.start(Kind::Call, of_user(0), register).await;
+    }
+    let refused = relay.user.call(of_user(0), registration(3)).await;
+    let text = "Too many calls are waiting on this connection";
+    assert_eq!(text_of(&refused), text);
+    let asked = relay.asked(0).await;
+    drop(relay.user);
+    let left = relay.owner.find(|it| it.kind == Kind::Call).await;
+    assert_eq!(left.address, of_owner(1));
+    assert_eq!(left.payload, asked.payload);
+}
+
+/// One that was registered with before its owner went took registrations as if it were there.
+#[tokio::test]
+async fn an_owner_that_is_gone_is_not_registered_with() {
+    let mut relay = Relay::new().await;
+    let first = relay
+        .user
+        .start(Kind::Call, of_user(0), registration(1))
+        .await;
+    let asked = relay.asked(0).await;
+    let reply = asked.answer(Kind::Reply, Bytes::from_static(&[0; 8]));
+    relay.owner.send(&reply).await;
+    assert_eq!(relay.user.answer(first).await.kind, Kind::Reply);
+    drop(relay.owner);
+    until(|| relay.host.table.connections() == 1).await;
+    let second = relay.user.call(of_user(0), registration(2)).await;
+    assert_eq!(text_of(&second), "Socket is not connected");
 }
 
 #[tokio::test]

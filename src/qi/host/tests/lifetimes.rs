@@ -17,7 +17,7 @@ use crate::qi::{
         Threading, ValueError,
     },
     session::{DialOptions, ExportError, ObjectError, RemoteObject, dial},
-    value::{AsObject as _, ObjectReference, Value},
+    value::{AsObject as _, ObjectReference, ObjectUid, Value},
     wire::{ActionId, Address, Kind, ObjectId, ServiceId},
 };
 
@@ -81,6 +81,30 @@ async fn a_connection_holds_only_so_many_objects() {
     assert_eq!(made.kind, Kind::Reply);
     let refused = client.call(member(MAKE), Bytes::from_static(NO_TEXT)).await;
     assert_eq!(refused.kind, Kind::Error);
+}
+
+/// The objects of an answer that is too large for a message were given to a peer who never heard of
+/// them.
+#[tokio::test]
+async fn objects_of_an_answer_that_is_too_large_are_taken_back() {
+    let mut limits = HostLimits::default();
+    limits.connection.wire.payload_bytes = 10_000;
+    let options = HostOptions {
+        limits,
+        ..HostOptions::default()
+    };
+    let many = || Value::List((0..10).map(|_| item("x").into()).collect());
+    let mut object = ObjectBuilder::new();
+    method(&mut object, "f", "()", "[o]", move |_| Ok(many()));
+    object.property("p", "[o]", many()).unwrap();
+    let host = host_with(&object.build().unwrap(), options).await;
+    let mut client = Client::authenticated(&host).await;
+    let property = Bytes::from_static(b"\x01\0\0\0s\x01\0\0\0p");
+    for (action, payload) in [(100, Bytes::new()), (5, property)] {
+        let refused = text_of(&client.call(member(action), payload).await);
+        assert!(refused.contains("10000"), "{refused}");
+        assert_eq!(host.table.exported(), 0);
+    }
 }
 
 #[tokio::test]
@@ -243,6 +267,29 @@ async fn what_is_not_sent_is_taken_back() {
         .connection
         .export(ServiceId(2), live.as_live().unwrap());
     assert_eq!(refused.unwrap_err(), ExportError::NotHosting);
+}
+
+/// The address of an object went out as it was, where one that a peer gave could not be taken any
+/// more since that peer was gone: to whoever has an object of that number on another connection.
+#[tokio::test]
+async fn an_address_is_not_passed_on() {
+    let host = host_with(&factory(), HostOptions::default()).await;
+    let ours = host_with(&factory(), HostOptions::default()).await;
+    let remote = connect(&host, &ours).await;
+    let reference = ObjectReference {
+        object: ObjectId(3),
+        uid: Some(ObjectUid([7; 20])),
+        ..ObjectReference::null(ServiceId(2))
+    };
+    let address = Value::Object(Box::new(reference));
+    let kept = remote.call_by_name("keep", vec![address]).await;
+    let Err(ObjectError::Export { source, .. }) = kept else {
+        panic!("an address on another connection went out: {kept:?}");
+    };
+    assert_eq!(source, ExportError::Unknown);
+    // That there is no object can be said anywhere.
+    let null = Value::Object(Box::new(ObjectReference::null(ServiceId(2))));
+    remote.call_by_name("keep", vec![null]).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod lifetimes;
 mod manage;
 mod panics;
 mod recorded;
+mod registrations;
 mod rich;
 mod scripted;
 mod turns;

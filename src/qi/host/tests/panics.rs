@@ -142,7 +142,7 @@ async fn an_origin_that_panics_is_away() {
     object.property("any", "s", Value::text("")).unwrap();
     let object = object.build().unwrap();
     let (meta, uid) = (Arc::clone(object.0.meta()), object.uid());
-    let forwarding = HostedObject::forwarding(meta, uid, Arc::new(Unruly)).unwrap();
+    let forwarding = HostedObject::forwarding(meta, uid, Arc::new(Unruly));
     let host = host_with(&forwarding, HostOptions::default()).await;
     let mut client = Client::authenticated(&host).await;
     let registration = Bytes::from_static(b"\x02\0\0\0\x65\0\0\0\x01\0\0\0\0\0\0\0");

@@ -135,6 +135,19 @@ fn an_abandoned_call_is_cancelled_where_the_peer_can() {
     assert_eq!(output(&mut us).len(), 1, "answered calls are not cancelled");
 }
 
+/// Each time that a call was cancelled, and once more when it was dropped, a message was queued
+/// however full the queue was.
+#[test]
+fn a_call_is_cancelled_once() {
+    let mut us = state();
+    let id = call(&mut us, b"");
+    us.ask_to_cancel(id);
+    us.ask_to_cancel(id);
+    drop(us.abandon(id));
+    let kinds: Vec<_> = output(&mut us).iter().map(|sent| sent.kind).collect();
+    assert_eq!(kinds, [Kind::Call, Kind::Cancel]);
+}
+
 #[test]
 fn at_the_end_calls_are_lost_or_never_sent() {
     let mut us = state();

@@ -270,8 +270,13 @@ impl<'a> Decoder<'a> {
 
     fn skip_list(&mut self, element: &Type) -> Result<(), DecodeError> {
         let count = self.count("a list", || element.min_bytes())?;
-        if let Some(bytes) = element.fixed_bytes() {
-            return self.pass(count.saturating_mul(bytes));
+        if let Some(bytes) = element.fixed_bytes()
+            && count > 0
+        {
+            self.enter()?;
+            self.pass(count.saturating_mul(bytes))?;
+            self.depth -= 1;
+            return Ok(());
         }
         for _ in 0..count {
             self.skip(element)?;

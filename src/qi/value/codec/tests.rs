@@ -474,3 +474,28 @@ fn a_member_without_a_signature_is_left_out() {
         ]
     );
 }
+
+#[test]
+fn numbers_in_a_list_are_a_level_also_where_they_are_skipped() {
+    // Blocks of numbers were passed over without a look at the depth.
+    let limits = Limits {
+        value_depth: 1,
+        ..Limits::default()
+    };
+    let too_deep = DecodeError::TooDeep { limit: 1 };
+    let ty = Type::list(Type::UInt8);
+    for (payload, expected) in [
+        (&b"\x01\0\0\0\x07"[..], Err(too_deep)),
+        (b"\0\0\0\0", Ok(())),
+    ] {
+        let payload = Bytes::from_static(payload);
+        let decoder = || {
+            Decoder::new(
+                &payload,
+                DecodeContext::new(ObjectEncoding::default(), limits),
+            )
+        };
+        assert_eq!(decoder().value(&ty).map(drop), expected);
+        assert_eq!(decoder().skip(&ty), expected);
+    }
+}

@@ -5,9 +5,10 @@ mod number;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 use super::{Annotation, Dynamic, Signature, TupleType, Type, Value};
+use crate::qi::wire::Limits;
 use number::{is_number, number};
 
 /// Why a value cannot become one of another type.
@@ -52,6 +53,12 @@ pub enum ConvertError {
         /// What the value is.
         found: &'static str,
     },
+    /// Too many values became dynamic, or of too long a type.
+    #[error("the signatures of what becomes dynamic have more than {limit} bytes together")]
+    TooLarge {
+        /// The limit, that of [`Limits::values`] by default.
+        limit: u32,
+    },
 }
 
 /// Converts a value of type `from` into one of type `to`.
@@ -66,21 +73,52 @@ pub enum ConvertError {
 ///
 /// [`ConvertError`].
 pub fn convert(value: &Value, from: &Type, to: &Type) -> Result<Value, ConvertError> {
+    convert_within(&Budget::new(), value, from, to)
+}
+
+/// How many bytes the signatures of what becomes dynamic may still have. A value of a byte, of a
+/// peer, may be of a type of thousands, and each takes its own. Not more than a message
+/// brings: there, too, the characters of signatures count as values.
+struct Budget(Cell<u32>);
+
+impl Budget {
+    fn new() -> Self {
+        Self(Cell::new(Limits::default().values))
+    }
+
+    /// A value as a dynamic.
+    fn wrap(&self, value: &Value, ty: &Type) -> Result<Value, ConvertError> {
+        let signature = Signature::from(ty.clone());
+        let bytes = u32::try_from(signature.as_str().len()).unwrap_or(u32::MAX);
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.ok_or(ConvertError::TooLarge {
+            limit: Limits::default().values,
+        })?);
+        Ok(Value::Dynamic(Box::new(Dynamic::new(
+            signature,
+            value.clone(),
+        ))))
+    }
+}
+
+fn convert_within(
+    budget: &Budget,
+    value: &Value,
+    from: &Type,
+    to: &Type,
+) -> Result<Value, ConvertError> {
     if from == to {
         return Ok(value.clone());
     }
     match (from, to) {
-        (Type::Dynamic, _) => unwrap(value, to),
-        (_, Type::Dynamic) => {
-            let dynamic = Dynamic::new(Signature::from(from.clone()), value.clone());
-            Ok(Value::Dynamic(Box::new(dynamic)))
-        }
+        (Type::Dynamic, _) => unwrap(budget, value, to),
+        (_, Type::Dynamic) => budget.wrap(value, from),
         (Type::Void | Type::None, Type::Void | Type::None) => Ok(Value::Void),
         (Type::Void | Type::None, Type::Optional(_)) => Ok(Value::Optional(None)),
-        (Type::Optional(from), Type::Optional(to)) => optional(value, from, to),
+        (Type::Optional(from), Type::Optional(to)) => optional(budget, value, from, to),
         (Type::Optional(_), _) => Err(refused(from, to)),
         (_, Type::Optional(content)) => {
-            let content = convert(value, from, content)?;
+            let content = convert_within(budget, value, from, content)?;
             Ok(Value::Optional(Some(Box::new(content))))
         }
         (Type::String, Type::Raw) => match value {
@@ -88,16 +126,16 @@ pub fn convert(value: &Value, from: &Type, to: &Type) -> Result<Value, ConvertEr
             _ => Err(mismatch(from, value)),
         },
         (Type::List(element) | Type::VarArgs(element), _) => match value {
-            Value::List(items) => from_list(items, element, from, to),
+            Value::List(items) => from_list(budget, items, element, from, to),
             _ => Err(mismatch(from, value)),
         },
         (Type::Tuple(tuple), _) => match value {
-            Value::Tuple(items) => from_tuple(items, tuple, from, to),
+            Value::Tuple(items) => from_tuple(budget, items, tuple, from, to),
             _ => Err(mismatch(from, value)),
         },
         _ => match (entry(from), value) {
             (Some((key, content)), Value::Map(entries)) => {
-                from_map(entries, (key, content), from, to)
+                from_map(budget, entries, (key, content), from, to)
             }
             (Some(_), _) => Err(mismatch(from, value)),
             (None, _) => number(value, from, to),
@@ -105,24 +143,27 @@ pub fn convert(value: &Value, from: &Type, to: &Type) -> Result<Value, ConvertEr
     }
 }
 
-fn unwrap(value: &Value, to: &Type) -> Result<Value, ConvertError> {
+fn unwrap(budget: &Budget, value: &Value, to: &Type) -> Result<Value, ConvertError> {
     let Value::Dynamic(dynamic) = value else {
         return Err(mismatch(&Type::Dynamic, value));
     };
-    // An empty dynamic is to be taken as void (section 7).
-    let from = dynamic
-        .signature
-        .as_ref()
-        .map_or(&Type::Void, Signature::ty);
-    convert(&dynamic.value, from, to)
+    convert_within(budget, &dynamic.value, held(dynamic), to)
 }
 
-fn optional(value: &Value, from: &Type, to: &Type) -> Result<Value, ConvertError> {
+/// The type of what a dynamic holds. An empty one is to be taken as void (section 7).
+fn held(dynamic: &Dynamic) -> &Type {
+    dynamic
+        .signature
+        .as_ref()
+        .map_or(&Type::Void, Signature::ty)
+}
+
+fn optional(budget: &Budget, value: &Value, from: &Type, to: &Type) -> Result<Value, ConvertError> {
     match value {
         Value::Optional(None) if may_convert(from, to) => Ok(Value::Optional(None)),
         Value::Optional(None) => Err(refused(from, to)),
         Value::Optional(Some(content)) => {
-            let content = convert(content, from, to)?;
+            let content = convert_within(budget, content, from, to)?;
             Ok(Value::Optional(Some(Box::new(content))))
         }
         _ => Err(mismatch(&Type::Optional(Box::new(from.clone())), value)),
@@ -161,24 +202,29 @@ fn both_maps(from: &Type, to: &Type) -> bool {
 }
 
 fn from_list(
+    budget: &Budget,
     items: &[Value],
     element: &Type,
     from: &Type,
     to: &Type,
 ) -> Result<Value, ConvertError> {
     if let Some((key, content)) = entry(to) {
-        let pairs = items.iter().map(|item| pair(item, element, key, content));
+        let pairs = items
+            .iter()
+            .map(|item| pair(budget, item, element, key, content));
         return Ok(Value::Map(pairs.collect::<Result<_, _>>()?));
     }
     match to {
         Type::List(wanted) | Type::VarArgs(wanted) => {
-            let items = items.iter().map(|item| convert(item, element, wanted));
+            let items = items
+                .iter()
+                .map(|item| convert_within(budget, item, element, wanted));
             Ok(Value::List(items.collect::<Result<_, _>>()?))
         }
         Type::Tuple(tuple) => {
             same_length(items.len(), tuple.elements.len())?;
             let items = items.iter().zip(&tuple.elements);
-            let items = items.map(|(item, wanted)| convert(item, element, wanted));
+            let items = items.map(|(item, wanted)| convert_within(budget, item, element, wanted));
             Ok(Value::Tuple(items.collect::<Result<_, _>>()?))
         }
         _ => Err(refused(from, to)),
@@ -187,43 +233,67 @@ fn from_list(
 
 /// An entry of a map, from a tuple or list of two.
 fn pair(
+    budget: &Budget,
     item: &Value,
     from: &Type,
     key: &Type,
     content: &Type,
 ) -> Result<(Value, Value), ConvertError> {
-    let wanted = Type::tuple(vec![key.clone(), content.clone()]);
-    match convert(item, from, &wanted)? {
-        Value::Tuple(items) => match <[Value; 2]>::try_from(items) {
-            Ok([key, content]) => Ok((key, content)),
-            Err(items) => Err(ConvertError::Length {
-                expected: 2,
-                found: items.len(),
-            }),
+    let (items, types) = match (from, item) {
+        (Type::Dynamic, Value::Dynamic(dynamic)) => {
+            return pair(budget, &dynamic.value, held(dynamic), key, content);
+        }
+        (Type::Tuple(tuple), Value::Tuple(items)) => match tuple.elements.as_slice() {
+            [key, content] => (items, [key, content]),
+            elements => return Err(not_a_pair(elements.len())),
         },
-        other => Err(mismatch(&wanted, &other)),
-    }
+        (Type::List(element) | Type::VarArgs(element), Value::List(items)) => {
+            (items, [&**element, &**element])
+        }
+        (Type::Dynamic | Type::Tuple(_) | Type::List(_) | Type::VarArgs(_), other) => {
+            return Err(mismatch(from, other));
+        }
+        _ => return Err(refused(from, &Type::tuple(Vec::new()))),
+    };
+    let [name, item] = items.as_slice() else {
+        return Err(not_a_pair(items.len()));
+    };
+    let [name_type, item_type] = types;
+    Ok((
+        convert_within(budget, name, name_type, key)?,
+        convert_within(budget, item, item_type, content)?,
+    ))
+}
+
+const fn not_a_pair(found: usize) -> ConvertError {
+    ConvertError::Length { expected: 2, found }
 }
 
 fn from_tuple(
+    budget: &Budget,
     items: &[Value],
     tuple: &TupleType,
     from: &Type,
     to: &Type,
 ) -> Result<Value, ConvertError> {
     match (to, &tuple.annotation) {
-        (Type::Tuple(wanted), _) => by_position(items, tuple, wanted),
+        (Type::Tuple(wanted), _) => by_position(budget, items, tuple, wanted),
         (Type::Map(entry), Some(names)) if entry.0 == Type::String => {
-            by_name(items, tuple, names, &entry.1)
+            by_name(budget, items, tuple, names, &entry.1)
         }
-        (Type::KwArgs(content), Some(names)) => by_name(items, tuple, names, content),
+        (Type::KwArgs(content), Some(names)) => by_name(budget, items, tuple, names, content),
         _ => Err(refused(from, to)),
     }
 }
 
 /// Fields are matched by position, even where their names say otherwise: libqi does not reorder
 /// them, but refuses other names.
-fn by_position(items: &[Value], from: &TupleType, to: &TupleType) -> Result<Value, ConvertError> {
+fn by_position(
+    budget: &Budget,
+    items: &[Value],
+    from: &TupleType,
+    to: &TupleType,
+) -> Result<Value, ConvertError> {
     same_length(items.len(), from.elements.len())?;
     same_length(items.len(), to.elements.len())?;
     if !same_names(from, to) {
@@ -231,7 +301,7 @@ fn by_position(items: &[Value], from: &TupleType, to: &TupleType) -> Result<Valu
     }
     let types = from.elements.iter().zip(&to.elements);
     let items = items.iter().zip(types);
-    let items = items.map(|(item, (from, to))| convert(item, from, to));
+    let items = items.map(|(item, (from, to))| convert_within(budget, item, from, to));
     Ok(Value::Tuple(items.collect::<Result<_, _>>()?))
 }
 
@@ -250,6 +320,7 @@ fn same_names(from: &TupleType, to: &TupleType) -> bool {
 
 /// A map from the names of a struct, sorted as libqi's maps are.
 fn by_name(
+    budget: &Budget,
     items: &[Value],
     from: &TupleType,
     names: &Annotation,
@@ -258,13 +329,17 @@ fn by_name(
     same_length(items.len(), from.elements.len())?;
     let mut fields: Vec<_> = names.fields.iter().zip(&from.elements).zip(items).collect();
     fields.sort_by_key(|((name, _), _)| *name);
-    let entries = fields
-        .into_iter()
-        .map(|((name, from), item)| Ok((Value::text(name), convert(item, from, content)?)));
+    let entries = fields.into_iter().map(|((name, from), item)| {
+        Ok((
+            Value::text(name),
+            convert_within(budget, item, from, content)?,
+        ))
+    });
     Ok(Value::Map(entries.collect::<Result<_, _>>()?))
 }
 
 fn from_map(
+    budget: &Budget,
     entries: &[(Value, Value)],
     (key, content): (&Type, &Type),
     from: &Type,
@@ -273,8 +348,8 @@ fn from_map(
     if let Some((wanted_key, wanted)) = entry(to) {
         let entries = entries.iter().map(|(name, item)| {
             Ok((
-                convert(name, key, wanted_key)?,
-                convert(item, content, wanted)?,
+                convert_within(budget, name, key, wanted_key)?,
+                convert_within(budget, item, content, wanted)?,
             ))
         });
         return Ok(Value::Map(entries.collect::<Result<_, _>>()?));
@@ -290,7 +365,7 @@ fn from_map(
             |key: &Value| matches!(key.unwrapped(), Value::String(bytes) if bytes == name);
         // Of two with one key the last stands, as in libqi's maps.
         match entries.iter().rfind(|(key, _)| is_named(key)) {
-            Some((_, item)) => convert(item, content, wanted),
+            Some((_, item)) => convert_within(budget, item, content, wanted),
             None => Err(ConvertError::MissingField { name: name.clone() }),
         }
     };

@@ -137,3 +137,41 @@ fn a_value_that_is_not_of_its_type_is_refused() {
         );
     }
 }
+
+#[test]
+fn values_of_a_byte_do_not_become_dynamics_of_thousands() {
+    // Every element got a copy of its type, and a message of two megabytes took all the memory that
+    // there is.
+    let optional = format!("+({})", "i".repeat(5000));
+    let empty = |count| Value::List(vec![Value::Optional(None); count]);
+    let (from, to) = (ty(&format!("[{optional}]")), ty("[m]"));
+    assert!(convert(&empty(300), &from, &to).is_ok());
+    let limit = 2_000_000;
+    let too_large = Err(ConvertError::TooLarge { limit });
+    assert_eq!(convert(&empty(500), &from, &to), too_large);
+    let (from, to) = (ty(&format!("[[{optional}]]")), ty("[[m]]"));
+    let nested = Value::List(vec![empty(1); 500]);
+    assert_eq!(convert(&nested, &from, &to), too_large);
+}
+
+#[test]
+fn entries_come_from_pairs_alone() {
+    let pairs = |items: Vec<Value>| Value::List(vec![Value::List(items)]);
+    let two = pairs(vec![Value::Int32(1), Value::Int32(2)]);
+    let entry = (Value::Int64(1), Value::Double(2.0));
+    let map = Ok(Value::Map(vec![entry]));
+    assert_eq!(convert(&two, &ty("[[i]]"), &ty("{ld}")), map);
+    let dynamic = Dynamic::new(
+        ty("(ii)<P,a,b>").into(),
+        Value::Tuple(vec![Value::Int32(1), Value::Int32(2)]),
+    );
+    let dynamic = Value::List(vec![Value::Dynamic(Box::new(dynamic))]);
+    assert_eq!(convert(&dynamic, &ty("[m]"), &ty("{ld}")), map);
+    let length = |found| Err(ConvertError::Length { expected: 2, found });
+    let one = pairs(vec![Value::Int32(1)]);
+    assert_eq!(convert(&one, &ty("[[i]]"), &ty("{ld}")), length(1));
+    let three = Value::List(vec![Value::Tuple(vec![Value::Int32(1); 3])]);
+    assert_eq!(convert(&three, &ty("[(iii)]"), &ty("{ld}")), length(3));
+    let scalar = convert(&Value::List(vec![Value::Int32(1)]), &ty("[i]"), &ty("{ld}"));
+    assert!(matches!(scalar, Err(ConvertError::Refused { .. })));
+}

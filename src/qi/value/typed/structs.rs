@@ -9,7 +9,7 @@ use crate::qi::value::{Type, Value};
 /// [`FromQi`](super::FromQi).
 ///
 /// Fields are named in the order in which they travel; struct and fields keep their Rust names
-/// unless others are given, which in qi are camelCase by custom.
+/// unless others are given, which in qi are camelCase by custom. The name of `r#type` is `type`.
 ///
 /// ```
 /// use qi_grpc_gateway::{qi::value::typed::QiType, qi_struct};
@@ -64,7 +64,7 @@ macro_rules! qi_struct {
         }
     };
     (@name $field:ident) => {
-        stringify!($field)
+        stringify!($field).trim_start_matches("r#")
     };
     (@name $field:ident $qi_field:literal) => {
         $qi_field

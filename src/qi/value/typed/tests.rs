@@ -31,6 +31,13 @@ struct Track {
 }
 qi_struct!(Track as "ALTrack" { track_name as "trackName", points, end });
 
+#[derive(Clone, PartialEq, Debug)]
+struct Kind {
+    r#type: i32,
+}
+
+qi_struct!(Kind { r#type });
+
 /// Sends a value over the wire and back.
 fn travels<T: IntoQi + FromQi + Clone + PartialEq + Debug>(value: T, signature: &str) {
     assert_eq!(T::ty().to_string(), signature);
@@ -46,6 +53,7 @@ fn travels<T: IntoQi + FromQi + Clone + PartialEq + Debug>(value: T, signature: 
 
 #[test]
 fn every_type_travels() {
+    travels(Kind { r#type: 1 }, "(i)<Kind,type>");
     travels(true, "b");
     travels(i8::MIN, "c");
     travels(u8::MAX, "C");

@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Catalogue, Dynamic,
-    hosting::{Doors, Hosting, HostingConfig},
+    hosting::{Hosting, HostingConfig},
     objects::ObjectTable,
     supervisor::{State, Supervisor},
 };
 use crate::{
     qi::{
+        host::Doors,
         session::{DialOptions, Endpoint, Session},
         wire::Limits,
     },
@@ -82,7 +83,7 @@ impl Robot {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(mut config: RobotConfig) -> Self {
-        let doors = Arc::new(Doors::new(&config.hosting));
+        let doors = Arc::new(config.hosting.doors());
         config.session.dispatch = doors.host().dispatch();
         let objects = Arc::new(ObjectTable::new(config.object_lease));
         let stop = CancellationToken::new();

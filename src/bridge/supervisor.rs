@@ -21,7 +21,6 @@ use super::{
     Catalogue, RobotConfig, Service,
     events::End,
     expected::{Expected, tell_difference},
-    hosting::Doors,
     known::{Known, MAX_MEMBERS},
     links::{LinkEvent, Links},
     objects::ObjectTable,
@@ -29,6 +28,7 @@ use super::{
 };
 use crate::{
     qi::{
+        host::Doors,
         session::{Backoff, CallError, DirectoryChange, RemoteObject, ServiceInfo, Session},
         value::MetaObject,
         wire::ServiceId,
@@ -169,7 +169,9 @@ impl Supervisor {
                 Ok(session) => {
                     reported = None;
                     let since = Instant::now();
-                    self.doors.follow(&session).await;
+                    if let Err(error) = self.doors.follow(session.local_address()) {
+                        warn!(%error, "others cannot reach what is hosted here");
+                    }
                     self.sessions.send_replace(Some(session.clone()));
                     match self.follow(&session).await {
                         Ok(()) => warn!("the connection to the robot was lost"),

@@ -20,11 +20,11 @@
 //! | `objects` | objects in the values of hosted members |
 //! | `offers` | hosted services that clients pass as objects, by name |
 //! | `values` | values of the host to qi and back |
-//! | [`doors`] | where others on the bus reach what is hosted |
+//! | [`config`] | how services are hosted |
 //! | [`error`] | why a service is not hosted |
 
+pub mod config;
 pub mod declaration;
-pub mod doors;
 pub mod error;
 pub mod service;
 
@@ -38,9 +38,9 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use config::HostingConfig;
 pub use declaration::{Declaration, DeclaredMethod, DeclaredProperty, DeclaredSignal};
 pub use desk::CallId;
-pub use doors::{Doors, HostingConfig};
 pub use error::{HostingError, Problem};
 pub use service::{HostedService, Hosting, Notice, Voice};
 pub use switchboard::Outcome;

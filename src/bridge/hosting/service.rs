@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    Doors, HostingConfig,
+    HostingConfig,
     declaration::{CallLimits, Declaration, Declared},
     desk::{CallId, Told},
     error::HostingError,
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bridge::{objects::ObjectTable, service::ValueFormat, supervisor::State},
     qi::{
-        host::{PropertyHandle, Publication, PublicationState, RegisterError, SignalHandle},
+        host::{Doors, PropertyHandle, Publication, PublicationState, RegisterError, SignalHandle},
         session::Session,
         value::{Signature, Value},
         wire::{Limits, ServiceId},

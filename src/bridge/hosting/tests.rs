@@ -6,7 +6,7 @@ use prost::Message as _;
 use tokio::sync::watch;
 
 use super::{
-    CallId, Declaration, DeclaredMethod, Doors, Hosting, HostingConfig, HostingError, Outcome,
+    CallId, Declaration, DeclaredMethod, Hosting, HostingConfig, HostingError, Outcome,
     desk::{Member, Told},
     switchboard::{Called, Switchboard},
     values::{FromHost, Values},
@@ -36,7 +36,7 @@ fn values() -> Values {
 }
 
 fn hosting(config: &HostingConfig) -> Hosting {
-    let doors = Arc::new(Doors::new(config));
+    let doors = Arc::new(config.doors());
     let sessions = watch::channel(None).1;
     let objects = Arc::new(ObjectTable::new(LEASE));
     let robot = watch::channel(State::default()).1;

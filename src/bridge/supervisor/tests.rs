@@ -36,7 +36,7 @@ fn supervisor<'a>(
     let mut config = RobotConfig::new("tcp://127.0.0.1:9559".parse().unwrap());
     config.known = Snapshot::new(services, bus);
     let objects = Arc::new(ObjectTable::new(config.object_lease));
-    let doors = Arc::new(Doors::new(&config.hosting));
+    let doors = Arc::new(config.hosting.doors());
     Supervisor::new(config, objects, doors)
 }
 

@@ -28,16 +28,13 @@
 
 mod options;
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::Ipv4Addr, sync::Arc};
 
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    host::{Host, HostError, HostedObject, Publication},
+    host::{Doors, Host, HostError, HostedObject, Publication},
     session::{Backoff, ConnectError, RemoteObject, ServiceError, Session},
 };
 
@@ -68,7 +65,8 @@ impl Application {
     /// Safe: nothing is left of it.
     pub async fn start(options: ApplicationOptions) -> Result<Self, HostError> {
         let host = Arc::new(Host::new(options.host.clone()));
-        let doors = Doors::open(&host, &options).await?;
+        let doors = Doors::new(Arc::clone(&host), options.listen.clone());
+        doors.open().await?;
         let (failure, failures) = watch::channel(None);
         let (session, sessions) = watch::channel(None);
         let end = CancellationToken::new();
@@ -177,7 +175,7 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self, end: CancellationToken) {
-        self.options.dial.dispatch = self.doors.host.dispatch();
+        self.options.dial.dispatch = self.doors.host().dispatch();
         tokio::select! {
             biased;
             () = end.cancelled() => {}
@@ -209,7 +207,14 @@ impl Keeper {
         {
             token.clone_into(&mut known.token);
         }
-        self.doors.open_towards(&session).await;
+        let ours = match session.is_local() {
+            true => Ipv4Addr::LOCALHOST.into(),
+            false => session.local_address(),
+        };
+        // The directory itself can reach us in any case, over our connection.
+        if let Err(error) = self.doors.follow(ours) {
+            tracing::warn!(%error, "others may not reach our services");
+        }
         self.failure.send_replace(None);
         tracing::info!(url = %self.options.url, "connected");
         self.session.send_replace(Some(session.clone()));
@@ -226,67 +231,6 @@ impl Keeper {
         }
         self.failure.send_replace(Some(error));
     }
-}
-
-/// Where the application listens.
-struct Doors {
-    host: Arc<Host>,
-    /// Listens where it was told to, and nowhere else.
-    told: bool,
-    /// On all interfaces, but others are told the one by which the directory is reached.
-    everywhere: Vec<SocketAddr>,
-    /// Where it listens by itself.
-    opened: Vec<IpAddr>,
-}
-
-impl Doors {
-    async fn open(host: &Arc<Host>, options: &ApplicationOptions) -> Result<Self, HostError> {
-        let mut everywhere = Vec::new();
-        for url in &options.listen {
-            if !is_unspecified(url) || !options.host.advertise.is_empty() {
-                host.listen_on(url).await?;
-            } else {
-                let loopback = format!("tcp://{}:0", Ipv4Addr::LOCALHOST);
-                everywhere.push(host.listen_as(url, &[loopback]).await?);
-            }
-        }
-        Ok(Self {
-            host: Arc::clone(host),
-            told: !options.listen.is_empty(),
-            everywhere,
-            opened: Vec::new(),
-        })
-    }
-
-    /// Makes the host reachable for the machine of the directory. Where that fails, the directory
-    /// itself can still reach it, over our connection.
-    async fn open_towards(&mut self, session: &Session) {
-        let ip = match session.is_local() {
-            true => Ipv4Addr::LOCALHOST.into(),
-            false => session.local_address(),
-        };
-        let url = |port| format!("tcp://{}", SocketAddr::new(ip, port));
-        let opened = match self.told {
-            true => self
-                .everywhere
-                .iter()
-                .try_for_each(|bound| self.host.advertise(&url(bound.port()))),
-            false if self.opened.contains(&ip) => Ok(()),
-            false => self.host.listen_on(&url(0)).await,
-        };
-        match opened {
-            Ok(()) if !self.opened.contains(&ip) => self.opened.push(ip),
-            Ok(()) => {}
-            Err(error) => tracing::warn!(%error, "others may not reach our services"),
-        }
-    }
-}
-
-fn is_unspecified(url: &str) -> bool {
-    let host = url.parse::<url::Url>().ok();
-    let host = host.as_ref().and_then(url::Url::host_str);
-    let ip = host.and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-    ip.is_some_and(|ip| ip.is_unspecified())
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ use crate::qi::{
         WeakConnection, error_payload,
     },
     value::{
-        MetaObject, ObjectUid, Signature, Type, Value,
+        MetaMethod, MetaObject, ObjectUid, Signature, Type, Value,
         codec::{DecodeContext, EncodeContext, decode, encode, encode_dynamic},
         convert::convert,
     },
@@ -192,9 +192,9 @@ fn call_with_values(
     remote: &RemoteObject,
     action: ActionId,
     arguments: Vec<Value>,
-    parameters: &Signature,
+    method: &MetaMethod,
 ) -> Result<session::Call, MethodError> {
-    let (payload, exports) = encode_for(remote, arguments, parameters)?;
+    let (payload, exports) = encode_for(remote, arguments, &method.parameters_signature)?;
     let call = remote.call(action, payload);
     if !call.is_refused() {
         exports.into_iter().for_each(Export::keep);
@@ -348,12 +348,12 @@ impl Upstream {
         let known = meta.methods.get(&uid)?;
         let (origin, meta) = (Arc::clone(&self.origin), Arc::clone(meta));
         let handler = Handler::future(move |arguments| {
-            // Sent before anything that comes after it.
-            let called = object_of(&*origin).ok_or_else(not_connected);
-            let called = called.and_then(|remote| {
-                // Of the same meta object as above.
-                let method = meta.methods.get(&uid).ok_or_else(not_connected)?;
-                let call = call_with_values(&remote, uid, arguments, &method.parameters_signature)?;
+            // Of the same meta object as above.
+            let method = meta.methods.get(&uid);
+            let remote = object_of(&*origin);
+            let called = remote.zip(method).ok_or_else(not_connected);
+            let called = called.and_then(|(remote, method)| {
+                let call = call_with_values(&remote, uid, arguments, method)?;
                 Ok((remote, call, method.return_signature.clone()))
             });
             async move {

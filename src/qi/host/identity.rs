@@ -1,6 +1,6 @@
 //! Who a host is, as the directory tells it to others (protocol text, section 14).
 
-use std::{env, fs, io::Write as _, path::PathBuf, process};
+use std::{collections::BTreeMap, env, fs, io::Write as _, path::PathBuf, process};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -14,9 +14,19 @@ pub(super) struct Identity {
     machine_id: String,
     process_id: u32,
     session_id: String,
-    /// Known once the host listens.
-    endpoints: Mutex<Vec<String>>,
+    endpoints: Mutex<Endpoints>,
 }
+
+/// The addresses under which others come to each door.
+#[derive(Debug, Default)]
+struct Endpoints {
+    last: u64,
+    doors: BTreeMap<DoorId, Vec<String>>,
+}
+
+/// Tells the doors of one host apart. Later ones have higher numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct DoorId(u64);
 
 impl Identity {
     pub(super) fn new() -> Self {
@@ -28,18 +38,34 @@ impl Identity {
         }
     }
 
+    /// Those of all doors, each once.
     pub(super) fn endpoints(&self) -> Vec<String> {
-        self.endpoints.lock().clone()
-    }
-
-    /// Adds those that are new.
-    pub(super) fn add_endpoints(&self, urls: Vec<String>) {
-        let mut endpoints = self.endpoints.lock();
-        for url in urls {
-            if !endpoints.contains(&url) {
-                endpoints.push(url);
+        let endpoints = self.endpoints.lock();
+        let mut urls = Vec::new();
+        for url in endpoints.doors.values().flatten() {
+            if !urls.contains(url) {
+                urls.push(url.clone());
             }
         }
+        urls
+    }
+
+    /// Adds a door, and the addresses under which others come there.
+    pub(super) fn add_door(&self, urls: Vec<String>) -> DoorId {
+        let mut endpoints = self.endpoints.lock();
+        endpoints.last += 1;
+        let id = DoorId(endpoints.last);
+        endpoints.doors.insert(id, urls);
+        id
+    }
+
+    /// Replaces the addresses of a door.
+    pub(super) fn set_endpoints(&self, door: DoorId, urls: Vec<String>) {
+        self.endpoints.lock().doors.insert(door, urls);
+    }
+
+    pub(super) fn forget_endpoints(&self, door: DoorId) {
+        self.endpoints.lock().doors.remove(&door);
     }
 
     /// What the directory is told about a service; the number is the directory's to give.

@@ -26,7 +26,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`server`], [`accept`] | listening; who is let in |
+//! | [`server`], [`doors`], [`accept`] | listening; where; who is let in |
 //! | [`object`], [`method`], [`property`] | what can be hosted |
 //! | [`typed`] | the same made of plain Rust functions and types |
 //! | [`cancellation`] | what a method that blocks can know |
@@ -36,6 +36,7 @@
 
 pub mod accept;
 pub mod cancellation;
+pub mod doors;
 pub mod error;
 pub mod forward;
 pub mod limits;
@@ -66,6 +67,7 @@ mod tests;
 
 pub use accept::{Authenticator, Presented, Verdict};
 pub use cancellation::Cancellation;
+pub use doors::Doors;
 pub use error::{BuildError, HostError, LeaveError, RegisterError, ValueError};
 pub use forward::Origin;
 pub use limits::HostLimits;

@@ -1,12 +1,13 @@
 //! Listening: hosts and the connections that others open to them.
 
 use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    fmt, io,
+    net::{self, IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -15,8 +16,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Authenticator, HostError, HostLimits, accept::accept, identity::Identity, limits::permits,
-    table::Table,
+    Authenticator, HostError, HostLimits, accept::accept, doors::Door, identity::Identity,
+    limits::permits, table::Table,
 };
 use crate::qi::session::{Connection, ConnectionOptions, Dispatch, Framed};
 
@@ -51,9 +52,8 @@ impl HostOptions {
     /// [`HostError::Url`], [`HostError::NothingToAdvertise`].
     pub fn check(&self, url: &str) -> Result<(), HostError> {
         let (host, port) = host_and_port(url)?;
-        let address = host.trim_matches(['[', ']']).parse();
         // A name is looked up later; what stands for all interfaces is an address.
-        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let address = ip(&host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         endpoints(url, SocketAddr::new(address, port), &self.advertise).map(|_| ())
     }
 }
@@ -67,6 +67,10 @@ pub struct Host {
     pub(super) table: Arc<Table>,
     pub(super) identity: Arc<Identity>,
     options: HostOptions,
+    /// For the connections of all doors together.
+    room: Arc<Semaphore>,
+    /// Those that stay open as long as the host.
+    doors: Mutex<Vec<Door>>,
     pub(super) end: CancellationToken,
 }
 
@@ -78,6 +82,8 @@ impl Host {
         Self {
             table: Arc::new(Table::new(options.limits)),
             identity: Arc::new(Identity::new()),
+            room: Arc::new(Semaphore::new(permits(options.limits.connections))),
+            doors: Mutex::default(),
             options,
             end: CancellationToken::new(),
         }
@@ -105,49 +111,60 @@ impl Host {
     ///
     /// Safe: nothing is listened on then.
     pub async fn listen_on(&self, url: &str) -> Result<(), HostError> {
-        let advertise = &self.options.advertise;
-        self.listen_as(url, advertise).await.map(drop)
+        let door = self.open_door(url, &self.options.advertise).await?;
+        self.doors.lock().push(door);
+        Ok(())
     }
 
-    /// Like [`Self::listen_on`], but with addresses of its own for others, in place of
-    /// [`HostOptions::advertise`]. Gives the address that is listened on.
-    ///
-    /// # Errors
-    ///
-    /// [`HostError`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: nothing is listened on then.
-    pub async fn listen_as(
+    /// Like [`Self::listen_on`], until the door is dropped, and with addresses of its own for others.
+    pub(super) async fn open_door(
         &self,
         url: &str,
         advertise: &[String],
-    ) -> Result<SocketAddr, HostError> {
+    ) -> Result<Door, HostError> {
         let (listener, bound) = bind(url).await?;
+        self.accept_at(listener, (url, bound), advertise)
+    }
+
+    /// Listens on a free port of an address of this machine. Must be called within a tokio runtime.
+    pub(super) fn open_door_at(&self, ip: IpAddr) -> Result<Door, HostError> {
+        let address = SocketAddr::new(ip, 0);
+        let url = format!("tcp://{address}");
+        let bound = bind_now(address).map_err(|source| HostError::Listen {
+            url: url.clone(),
+            source,
+        });
+        let (listener, bound) = bound?;
+        self.accept_at(listener, (&url, bound), &self.options.advertise)
+    }
+
+    fn accept_at(
+        &self,
+        listener: TcpListener,
+        (url, bound): (&str, SocketAddr),
+        advertise: &[String],
+    ) -> Result<Door, HostError> {
         let endpoints = endpoints(url, bound, advertise)?;
+        let open = self.end.child_token();
         let server = Server {
             table: Arc::clone(&self.table),
             options: self.options.clone(),
+            room: Arc::clone(&self.room),
+            open: open.clone(),
             end: self.end.clone(),
         };
-        // Ends with `end`, at the latest when the host is dropped.
+        // Ends with the door, at the latest when the host is dropped.
         tokio::spawn(server.run(listener));
-        self.identity.add_endpoints(endpoints);
-        Ok(bound)
+        Ok(Door {
+            bound,
+            id: self.identity.add_door(endpoints),
+            identity: Arc::clone(&self.identity),
+            _open: open.drop_guard(),
+        })
     }
 
-    /// Tells that others reach the host at `url` too, `tcp://host:port`: services that are
-    /// registered from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`HostError::Url`].
-    pub fn advertise(&self, url: &str) -> Result<(), HostError> {
-        let (host, port) = host_and_port(url)?;
-        let endpoint = format!("tcp://{host}:{port}");
-        self.identity.add_endpoints(vec![endpoint]);
-        Ok(())
+    pub(super) const fn options(&self) -> &HostOptions {
+        &self.options
     }
 
     /// The addresses under which others reach the host, as URLs.
@@ -183,6 +200,15 @@ async fn bind(url: &str) -> Result<(TcpListener, SocketAddr), HostError> {
     Ok((listener, bound))
 }
 
+/// The same for an address that need not be looked up, so that nothing is waited for.
+fn bind_now(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
 fn endpoints(url: &str, bound: SocketAddr, advertise: &[String]) -> Result<Vec<String>, HostError> {
     if advertise.is_empty() && bound.ip().is_unspecified() {
         let url = url.to_owned();
@@ -212,29 +238,42 @@ fn host_and_port(url: &str) -> Result<(String, u16), HostError> {
     }
 }
 
+fn ip(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
+}
+
+/// Whether a URL stands for all interfaces.
+pub(super) fn is_unspecified(url: &str) -> bool {
+    let host = host_and_port(url).ok();
+    host.and_then(|(host, _)| ip(&host))
+        .is_some_and(|ip| ip.is_unspecified())
+}
+
 /// Of `tcp` URLs without one (section 1).
 const DEFAULT_PORT: u16 = 9559;
 
 /// How long to wait after the system could not accept a connection, for lack of memory or files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Lets others in at one door.
 struct Server {
     table: Arc<Table>,
     options: HostOptions,
+    room: Arc<Semaphore>,
+    open: CancellationToken,
     end: CancellationToken,
 }
 
 impl Server {
     async fn run(self, listener: TcpListener) {
-        let room = Arc::new(Semaphore::new(permits(self.options.limits.connections)));
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.end.cancelled() => return,
+                () = self.open.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => match Arc::clone(&room).try_acquire_owned() {
+                Ok((stream, peer)) => match Arc::clone(&self.room).try_acquire_owned() {
                     Ok(place) => self.spawn(stream, peer, place),
                     Err(_) => {
                         tracing::warn!(%peer, "refused: too many connections");

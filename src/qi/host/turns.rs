@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{call::Call, error::text, peer::Waiting, runner::run_call};
 
-/// The calls that wait for their turn. Ends with the [`Line`]'s owner, see [`Line::close`].
+/// The calls that wait for their turn, until the runner of the object closes it.
 #[derive(Debug)]
 pub(super) struct Line {
     places: Mutex<Places>,

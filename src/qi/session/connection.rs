@@ -152,8 +152,8 @@ impl Connection {
     /// Gives something back to the peer that it would keep otherwise, such as an object or a
     /// registration: with a post, or a call whose answer nobody asks for.
     ///
-    /// Like an answer it is never dropped while the connection lives, see [`Self::answer`]: it may be
-    /// small, and sent once for what there is.
+    /// Like an answer it is never dropped while the connection lives, see [`Self::answer`]. So it is
+    /// for small messages only, one for each thing that is held.
     ///
     /// # Errors
     ///

@@ -150,15 +150,18 @@ pub const MAX_OBJECTS: usize = 16_384;
 /// more than a few, and none shall be able to push out those of all clients with one message.
 pub(crate) const MAX_OBJECTS_PER_MESSAGE: usize = 1024;
 
+/// How long a lease lasts at most: clocks have an end.
+const MAX_LEASE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// How often leases are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 impl ObjectTable {
-    /// An empty table whose leases last `lease`.
+    /// An empty table whose leases last `lease`, a century at most.
     #[must_use]
     pub fn new(lease: Duration) -> Self {
         Self {
-            lease,
+            lease: lease.min(MAX_LEASE),
             offers: Arc::default(),
             entries: Mutex::default(),
             late: LateAnswers::default(),

@@ -65,6 +65,18 @@ async fn a_lease_that_is_over_releases() {
     expect(&mut peer, 7, ActionId::TERMINATE).await;
 }
 
+/// The end of a lease was computed without asking whether there is such a time.
+#[tokio::test]
+async fn a_lease_may_be_as_long_as_a_duration_can_be() {
+    let table = Arc::new(ObjectTable::new(Duration::MAX));
+    let (connection, _peer) = sample::connection();
+    let mut sink = table.sink(&connection);
+    let id = sink.adopt(reference(5));
+    sink.keep();
+    drop(table.hold(&id).unwrap());
+    assert!(table.extend(&id).unwrap() > Duration::from_secs(u64::from(u32::MAX) / 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_begins_anew_after_each_use() {
     let table = Arc::new(ObjectTable::new(Duration::from_secs(60)));

@@ -69,24 +69,43 @@ pub(super) struct Desk<A> {
     cancels: VecDeque<CallId>,
     /// What is to be told, in this order; a call at its own number.
     outbox: BTreeMap<u64, Entry>,
+    /// How many bytes the arguments of the calls in the outbox have.
+    waiting_bytes: usize,
     /// Where in the outbox the value of a property is.
     places: BTreeMap<Member, u64>,
     refusal: Option<Refusal>,
 }
 
-/// Why calls are not taken any more.
+/// How many bytes of arguments may wait to be told, in the form in which they are told; one call is always
+/// taken. As many as the host counts as it receives them: as messages, lists of small numbers
+/// are several times as long.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why a call is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("the gateway shuts down")]
     Retired,
     #[error("the host is gone")]
     Closed,
+    #[error("{MAX_WAITING_BYTES} bytes of arguments wait for the host already")]
+    Full,
 }
 
 #[derive(Debug)]
 enum Entry {
     Call(Member, Vec<u8>),
     Property(Member, Value),
+}
+
+impl Entry {
+    /// What it counts as in [`Desk::waiting_bytes`].
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Call(_, args) => args.len(),
+            Self::Property(..) => 0,
+        }
+    }
 }
 
 impl<A> Desk<A> {
@@ -97,6 +116,7 @@ impl<A> Desk<A> {
             registered: None,
             cancels: VecDeque::new(),
             outbox: BTreeMap::new(),
+            waiting_bytes: 0,
             places: BTreeMap::new(),
             refusal: None,
         }
@@ -112,6 +132,11 @@ impl<A> Desk<A> {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
+        let waiting = self.waiting_bytes.saturating_add(args.len());
+        if self.waiting_bytes > 0 && waiting > MAX_WAITING_BYTES {
+            return Err(Refusal::Full);
+        }
+        self.waiting_bytes = waiting;
         let id = CallId(self.place(Entry::Call(method, args)));
         self.calls.insert(id, Some(waiter));
         Ok(id)
@@ -119,10 +144,12 @@ impl<A> Desk<A> {
 
     /// A call is over. Nobody waits for it any more, if somebody still did.
     pub(super) fn end(&mut self, id: CallId) {
-        if let Some(Some(_)) = self.calls.remove(&id)
-            && self.outbox.remove(&id.0).is_none()
-        {
-            self.cancels.push_back(id);
+        let Some(Some(_)) = self.calls.remove(&id) else {
+            return;
+        };
+        match self.outbox.remove(&id.0) {
+            Some(entry) => self.waiting_bytes -= entry.bytes(),
+            None => self.cancels.push_back(id),
         }
     }
 
@@ -184,6 +211,7 @@ impl<A> Desk<A> {
             return Some(Told::Cancel { id });
         }
         let (place, entry) = self.outbox.pop_first()?;
+        self.waiting_bytes -= entry.bytes();
         Some(match entry {
             Entry::Call(method, args) => Told::Call {
                 id: CallId(place),
@@ -203,6 +231,7 @@ impl<A> Desk<A> {
         self.registered = None;
         self.cancels.clear();
         self.outbox.clear();
+        self.waiting_bytes = 0;
         self.places.clear();
         self.calls
             .drain()
@@ -294,6 +323,24 @@ mod tests {
         assert!(desk.cancels.is_empty() && desk.is_idle());
         let id = ServiceId(9);
         assert_eq!(desk.next(), Some(Told::Registered { id }));
+    }
+
+    #[test]
+    fn so_many_bytes_wait_for_a_host_that_does_not_read() {
+        let mut desk = Desk::new();
+        let large = || vec![0; MAX_WAITING_BYTES - 1];
+        let a = desk.call(METHOD, large(), 'a').expect("the first");
+        desk.call(METHOD, vec![0; 1], 'b').expect("just fits");
+        assert_eq!(desk.call(METHOD, vec![0; 1], 'c'), Err(Refusal::Full));
+        desk.end(a);
+        desk.call(METHOD, large(), 'd')
+            .expect("there is room again");
+        assert_eq!(desk.call(METHOD, vec![0; 1], 'e'), Err(Refusal::Full));
+        while desk.next().is_some() {}
+        desk.call(METHOD, vec![0; MAX_WAITING_BYTES + 1], 'f')
+            .expect("one is always taken");
+        desk.close();
+        assert_eq!(desk.waiting_bytes, 0);
     }
 
     #[test]

@@ -193,3 +193,24 @@ async fn a_stream_that_is_ended_before_it_was_accepted_says_why() {
         );
     }
 }
+
+/// The same end was told, as UNAVAILABLE and safe to try again, although `make` had been called.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_ended_after_a_through_call_is_not_safe_to_retry() {
+    for end in [End::Changed, End::Shutdown] {
+        let Robot {
+            dynamic,
+            mut peer,
+            service,
+            ..
+        } = robot();
+        let subscribing = dynamic.subscribe(target(true), "heard", Policy::default());
+        let ending = async {
+            expect(&mut peer, 7, MAKE).await;
+            service.retire(end);
+        };
+        let (subscribed, ()) = tokio::join!(subscribing, ending);
+        let error = subscribed.unwrap_err();
+        assert!(matches!(*error, BridgeError::LostAfterThrough), "{error}");
+    }
+}

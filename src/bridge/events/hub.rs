@@ -120,7 +120,8 @@ impl Hub {
         self.registration.send_if_modified(|registration| {
             let told = matches!(registration, Registration::Failed(_));
             if !told {
-                *registration = Registration::Failed(Arc::new(end.into()));
+                *registration =
+                    Registration::Failed(Arc::new(self.source.after_opening(end.into())));
             }
             !told
         });

@@ -304,5 +304,8 @@ async fn nothing_is_told_after_the_end() {
     stream.hub.tell(Registration::Pending);
     let registered = tokio::time::timeout(Duration::from_secs(600), stream.registered());
     let error = registered.await.expect("the stream hangs").unwrap_err();
-    assert!(matches!(*error, BridgeError::Ended(End::Changed)), "{error}");
+    assert!(
+        matches!(*error, BridgeError::Ended(End::Changed)),
+        "{error}"
+    );
 }

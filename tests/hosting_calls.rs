@@ -261,18 +261,17 @@ async fn a_gateway_that_shuts_down_lets_calls_end_and_takes_its_services_with_it
     // Refused from some moment on; those that come before it are answered too.
     let refused = loop {
         let late = bus.libqi.begin("Echo", "echo", json!([2])).await;
-        match hosted.talk.message_within(QUIET).await {
-            Some(told) => {
-                let id = &told["call"]["callId"];
-                let value = json!({"json": 2});
-                hosted
-                    .talk
-                    .say(json!({"result": {"callId": id, "value": value}}))
-                    .await;
-                assert_eq!(late.answer().await, Ok(json!(2)));
-            }
-            None => break late.answer().await,
-        }
+        let told = tokio::select! {
+            told = hosted.talk.message_within(PATIENCE) => told.expect("told or refused"),
+            refused = late.answer() => break refused,
+        };
+        let id = &told["call"]["callId"];
+        let value = json!({"json": 2});
+        hosted
+            .talk
+            .say(json!({"result": {"callId": id, "value": value}}))
+            .await;
+        assert_eq!(late.answer().await, Ok(json!(2)));
     };
     assert_eq!(refused, Err("Echo: the gateway shuts down".to_owned()));
     hosted.answer(&call, json!({"json": 1})).await;

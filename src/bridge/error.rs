@@ -27,9 +27,10 @@ pub enum BridgeError {
     /// The call failed on its way, or at the robot.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The connection was lost once the method of a [`Through`](super::dynamic::Through) was called,
-    /// whether or not the rest was sent.
-    #[error("the connection was lost after target.through was called")]
+    /// The way to the object was lost once the method of a [`Through`](super::dynamic::Through) was
+    /// called, whether or not the rest was sent: the connection is, the service went or was
+    /// replaced, or the gateway shuts down.
+    #[error("the way to the object was lost after target.through was called")]
     LostAfterThrough,
     /// The robot's answer is not what it declared.
     #[error("the answer is not what the robot declared")]
@@ -50,6 +51,7 @@ impl BridgeError {
     pub(crate) fn after_through(self) -> Self {
         match self {
             Self::Unavailable
+            | Self::Ended(End::Disconnected | End::Changed | End::Shutdown)
             | Self::Call(CallError::NotSent(SendError::Closed(_)) | CallError::Lost(_))
             | Self::Export(ExportError::Closed) => Self::LostAfterThrough,
             other => other,

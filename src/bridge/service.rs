@@ -180,8 +180,10 @@ impl Service {
         self.link.send_replace(link.map(Arc::new));
     }
 
-    pub(crate) fn take_link_of(&self, other: &Self) {
-        self.link.send_replace(other.link.send_replace(None));
+    /// Has the link of a service that is retired next. Not taken from it, see [`Self::retire`].
+    pub(crate) fn share_link_of(&self, other: &Self) {
+        let link = other.link.borrow().clone();
+        self.link.send_replace(link);
     }
 
     /// Takes the link away if it leads to the service of that number.

@@ -299,7 +299,7 @@ impl Supervisor {
                 continue;
             };
             let renamed = self.build(old.name(), package, old.meta());
-            renamed.take_link_of(&old);
+            renamed.share_link_of(&old);
             old.retire(End::Changed);
             self.known.insert(Arc::new(renamed));
         }

@@ -114,6 +114,27 @@ async fn a_stream_through_a_call_is_not_safe_to_retry_either() {
     assert!(matches!(*error, BridgeError::LostAfterThrough), "{error}");
 }
 
+/// That there was no service any more was told in place of what that meant.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_leaves_after_a_through_call_is_not_safe_to_retry() {
+    let Robot {
+        dynamic,
+        connection,
+        mut peer,
+        service,
+    } = robot();
+    let subscribing = dynamic.subscribe(target(true), "heard", Policy::default());
+    let leaving = async {
+        let call = expect(&mut peer, 7, MAKE).await;
+        reply(&mut peer, &connection, &call, &[5]).await;
+        expect(&mut peer, 7, ActionId::REGISTER_EVENT).await;
+        assert!(service.unlink(ServiceId(7)));
+    };
+    let (subscribed, ()) = tokio::join!(subscribing, leaving);
+    let error = subscribed.unwrap_err();
+    assert!(matches!(*error, BridgeError::LostAfterThrough), "{error}");
+}
+
 /// While the robot is away nobody knows which services it has: to try again may help.
 #[tokio::test]
 async fn a_service_that_was_never_met_is_unavailable_without_a_robot() {
@@ -170,5 +191,26 @@ async fn a_stream_that_is_ended_before_it_was_accepted_says_why() {
             matches!(*error, BridgeError::Ended(told) if told == end),
             "{error}"
         );
+    }
+}
+
+/// The same end was told, as UNAVAILABLE and safe to try again, although `make` had been called.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_ended_after_a_through_call_is_not_safe_to_retry() {
+    for end in [End::Changed, End::Shutdown] {
+        let Robot {
+            dynamic,
+            mut peer,
+            service,
+            ..
+        } = robot();
+        let subscribing = dynamic.subscribe(target(true), "heard", Policy::default());
+        let ending = async {
+            expect(&mut peer, 7, MAKE).await;
+            service.retire(end);
+        };
+        let (subscribed, ()) = tokio::join!(subscribing, ending);
+        let error = subscribed.unwrap_err();
+        assert!(matches!(*error, BridgeError::LostAfterThrough), "{error}");
     }
 }

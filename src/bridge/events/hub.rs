@@ -120,13 +120,24 @@ impl Hub {
         self.registration.send_if_modified(|registration| {
             let told = matches!(registration, Registration::Failed(_));
             if !told {
-                *registration = Registration::Failed(Arc::new(end.into()));
+                *registration =
+                    Registration::Failed(Arc::new(self.source.after_opening(end.into())));
             }
             !told
         });
         for queue in &*ended {
             queue.end(end);
         }
+    }
+
+    /// Tells how the registration stands; gives how it stood. After the end nothing is told any
+    /// more: the keeper may still run for a moment, and who waits must not wait for it again.
+    fn tell(&self, registration: Registration) -> Registration {
+        let queues = self.queues.lock();
+        if queues.closed {
+            return registration;
+        }
+        self.registration.send_replace(registration)
     }
 
     fn close(queues: &mut Queues) {
@@ -161,7 +172,7 @@ impl Hub {
         let object = opened.link.object();
         let registered = object.subscribe(opened.signal, sink).await;
         let registration = registered.map_err(|error| self.source.after_opening(error.into()))?;
-        self.registration.send_replace(Registration::Registered);
+        self.tell(Registration::Registered);
         self.refresh(&opened).await;
         object.connection().closed().await;
         drop(registration);
@@ -224,14 +235,20 @@ impl Hub {
 
     /// Tells streams, and those that wait to become one, that no events come until the next registration.
     fn interrupted(&self, why: BridgeError) {
-        let before = self
-            .registration
-            .send_replace(Registration::Failed(Arc::new(why)));
+        let before = self.tell(Registration::Failed(Arc::new(why)));
         if matches!(before, Registration::Registered) {
             debug!(signal = self.source.member(), "registration lost");
             for queue in &*self.queues() {
                 queue.disconnect();
             }
+        }
+    }
+
+    /// Tells those that wait that there is no way to the object, unless they were told why one failed: that
+    /// may have done something.
+    fn away(&self) {
+        if matches!(*self.registration.borrow(), Registration::Pending) {
+            self.interrupted(BridgeError::Unavailable);
         }
     }
 
@@ -290,7 +307,7 @@ async fn keep_registered(hub: Arc<Hub>) {
         let link: Option<Arc<Link>> = links.borrow_and_update().clone();
         let mut retry = None;
         if let Some(link) = link {
-            hub.registration.send_replace(Registration::Pending);
+            hub.tell(Registration::Pending);
             let registered = tokio::select! {
                 registered = hub.register(&link) => registered,
                 // A service may leave, or another take its place, on a connection that lives on.
@@ -322,7 +339,7 @@ async fn keep_registered(hub: Arc<Hub>) {
                 }
             }
         } else {
-            hub.interrupted(BridgeError::Unavailable);
+            hub.away();
         }
         let retried = async {
             match retry {

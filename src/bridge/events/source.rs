@@ -31,7 +31,7 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
     /// Finds the signal, each time that there is a link again.
     fn open<'a>(&'a self, link: &'a Arc<Link>) -> Opening<'a>;
 
-    /// What a loss of the connection is to a client that waits for its stream, once the source was
+    /// What a loss of the way to the object is to a client that waits for its stream, once the source was
     /// opened: opening one may have done something at the robot.
     fn after_opening(&self, error: BridgeError) -> BridgeError {
         error

@@ -323,8 +323,8 @@ impl Voice {
     ///
     /// # Errors
     ///
-    /// [`HostingError::UnknownMember`], [`HostingError::Value`], [`HostingError::NotSendable`]:
-    /// nothing is emitted.
+    /// [`HostingError::UnknownMember`], [`HostingError::Value`], [`HostingError::Undecodable`],
+    /// [`HostingError::TooManyObjects`], [`HostingError::NotSendable`]: nothing is emitted.
     pub fn emit(&self, signal: &str, args: &[Vec<u8>]) -> Result<(), HostingError> {
         let known = self.0.signals.get(signal);
         let (handle, signature) = known.ok_or_else(|| HostingError::UnknownMember {

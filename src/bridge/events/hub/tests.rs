@@ -291,3 +291,21 @@ async fn the_bytes_of_an_event_are_shared_by_all_streams() {
     assert!(bodies[0].len() > letters as usize);
     assert!(bodies.iter().all(|body| body.as_ptr() == first));
 }
+
+/// A keeper that runs on another thread while its hub is ended said that the registration is
+/// pending, after the end was told, and who waited for it hung.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_told_after_the_end() {
+    let service = sample::service();
+    let (connection, _peer) = sample::connection();
+    service.set_link(Some(link(&connection, 7)));
+    let stream = subscribe(&service);
+    stream.hub.end(End::Changed);
+    stream.hub.tell(Registration::Pending);
+    let registered = tokio::time::timeout(Duration::from_secs(600), stream.registered());
+    let error = registered.await.expect("the stream hangs").unwrap_err();
+    assert!(
+        matches!(*error, BridgeError::Ended(End::Changed)),
+        "{error}"
+    );
+}

@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
@@ -202,21 +203,24 @@ fn call_with_values(
     Ok(call)
 }
 
-/// What such a call gives.
-async fn result_of(
+/// What such a call gives. The call has left: who waits for objects in its answer must be there
+/// even if this is never polled.
+fn result_of(
     remote: RemoteObject,
     call: session::Call,
     returns: Signature,
-) -> Result<Value, MethodError> {
+) -> impl Future<Output = Result<Value, MethodError>> {
     if !returns.ty().may_hold_objects() {
-        let reply = call.await.map_err(failed)?;
-        return value_of(&remote, &reply, &returns);
+        return Either::Left(async move {
+            let reply = call.await.map_err(failed)?;
+            value_of(&remote, &reply, &returns)
+        });
     }
     let (sender, result) = oneshot::channel();
     // Ends with the call, which ends with its connection at the latest; as many are there as that
     // lets calls be pending.
     tokio::spawn(answer(call, remote, returns, sender));
-    result.await.unwrap_or_else(|_| Err(not_connected()))
+    Either::Right(async move { result.await.unwrap_or_else(|_| Err(not_connected())) })
 }
 
 /// Waits for the answer even if nobody wants it any more: the objects in it must be given back.
@@ -354,12 +358,9 @@ impl Upstream {
             let called = remote.zip(method).ok_or_else(not_connected);
             let called = called.and_then(|(remote, method)| {
                 let call = call_with_values(&remote, uid, arguments, method)?;
-                Ok((remote, call, method.return_signature.clone()))
+                Ok(result_of(remote, call, method.return_signature.clone()))
             });
-            async move {
-                let (remote, call, returns) = called?;
-                result_of(remote, call, returns).await
-            }
+            async move { called?.await }
         });
         Some(Method {
             name: known.name.clone(),

@@ -66,6 +66,9 @@ pub(super) struct Upstream {
     /// The registrations with the origin, each for all who listen here. Dropped first: the origin
     /// must still be there.
     registered: Mutex<HashMap<ActionId, Arc<OnceCell<RemoteSignal>>>>,
+    /// The methods of the calls that there are, which share them: a signature that is parsed takes a
+    /// hundred times its text.
+    called: Mutex<HashMap<ActionId, Weak<Method>>>,
     origin: Arc<dyn Origin>,
 }
 
@@ -104,6 +107,7 @@ impl Object {
             upstream: Some(Upstream {
                 origin,
                 registered: Mutex::default(),
+                called: Mutex::default(),
             }),
         })
     }
@@ -208,7 +212,7 @@ fn call_with_values(
 fn result_of(
     remote: RemoteObject,
     call: session::Call,
-    returns: Signature,
+    returns: Arc<Signature>,
 ) -> impl Future<Output = Result<Value, MethodError>> {
     if !returns.ty().may_hold_objects() {
         return Either::Left(async move {
@@ -227,7 +231,7 @@ fn result_of(
 async fn answer(
     mut call: session::Call,
     remote: RemoteObject,
-    returns: Signature,
+    returns: Arc<Signature>,
     mut sender: oneshot::Sender<Result<Value, MethodError>>,
 ) {
     let answered = tokio::select! {
@@ -343,14 +347,26 @@ impl Upstream {
         &self.origin
     }
 
-    /// A method that forwards its calls. Made for one call, not for each object in advance: nearly
-    /// all methods of what is passed on are never called.
-    pub(super) fn method(&self, meta: &Arc<MetaObject>, uid: ActionId) -> Option<Method> {
+    /// A method that forwards its calls. There as long as calls hold it, not for each object in
+    /// advance: nearly all methods of what is passed on are never called.
+    pub(super) fn method(&self, meta: &Arc<MetaObject>, uid: ActionId) -> Option<Arc<Method>> {
+        let mut called = self.called.lock();
+        if let Some(method) = called.get(&uid).and_then(Weak::upgrade) {
+            return Some(method);
+        }
+        let method = Arc::new(self.forwarding_method(meta, uid)?);
+        called.retain(|_, method| method.strong_count() > 0);
+        called.insert(uid, Arc::downgrade(&method));
+        Some(method)
+    }
+
+    fn forwarding_method(&self, meta: &Arc<MetaObject>, uid: ActionId) -> Option<Method> {
         if is_of_address(uid) {
             return None;
         }
         let known = meta.methods.get(&uid)?;
         let (origin, meta) = (Arc::clone(&self.origin), Arc::clone(meta));
+        let returns = Arc::new(known.return_signature.clone());
         let handler = Handler::future(move |arguments| {
             // Of the same meta object as above.
             let method = meta.methods.get(&uid);
@@ -358,7 +374,7 @@ impl Upstream {
             let called = remote.zip(method).ok_or_else(not_connected);
             let called = called.and_then(|(remote, method)| {
                 let call = call_with_values(&remote, uid, arguments, method)?;
-                Ok(result_of(remote, call, method.return_signature.clone()))
+                Ok(result_of(remote, call, Arc::clone(&returns)))
             });
             async move { called?.await }
         });
@@ -477,5 +493,21 @@ mod tests {
         assert!(object.method(ActionId::META_OBJECT).is_none());
         assert!(object.method(ActionId::PROPERTY).is_some());
         assert!(object.encoded_meta().is_ok_and(|bytes| !bytes.is_empty()));
+    }
+
+    /// Each call that waited had a copy of the signatures of its method, of some megabytes at worst.
+    #[test]
+    fn calls_of_one_method_share_it() {
+        let meta = ObjectBuilder::new().build().unwrap().meta().clone();
+        let object = Object::forwarding(Arc::new(meta), ObjectUid([7; 20]), Arc::new(Nobody));
+        let first = object.method(ActionId::PROPERTY).unwrap();
+        let second = object.method(ActionId::PROPERTY).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        // Nothing is kept for later ones.
+        let gone = Arc::downgrade(&first);
+        drop((first, second));
+        assert!(gone.upgrade().is_none());
+        let _other = object.method(ActionId::PROPERTIES).unwrap();
+        assert_eq!(object.upstream.as_ref().unwrap().called.lock().len(), 1);
     }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
@@ -65,6 +66,9 @@ pub(super) struct Upstream {
     /// The registrations with the origin, each for all who listen here. Dropped first: the origin
     /// must still be there.
     registered: Mutex<HashMap<ActionId, Arc<OnceCell<RemoteSignal>>>>,
+    /// The methods of the calls that there are, which share them: a signature that is parsed takes a
+    /// hundred times its text.
+    called: Mutex<HashMap<ActionId, Weak<Method>>>,
     origin: Arc<dyn Origin>,
 }
 
@@ -103,6 +107,7 @@ impl Object {
             upstream: Some(Upstream {
                 origin,
                 registered: Mutex::default(),
+                called: Mutex::default(),
             }),
         })
     }
@@ -202,28 +207,31 @@ fn call_with_values(
     Ok(call)
 }
 
-/// What such a call gives.
-async fn result_of(
+/// What such a call gives. The call has left: who waits for objects in its answer must be there
+/// even if this is never polled.
+fn result_of(
     remote: RemoteObject,
     call: session::Call,
-    returns: Signature,
-) -> Result<Value, MethodError> {
+    returns: Arc<Signature>,
+) -> impl Future<Output = Result<Value, MethodError>> {
     if !returns.ty().may_hold_objects() {
-        let reply = call.await.map_err(failed)?;
-        return value_of(&remote, &reply, &returns);
+        return Either::Left(async move {
+            let reply = call.await.map_err(failed)?;
+            value_of(&remote, &reply, &returns)
+        });
     }
     let (sender, result) = oneshot::channel();
     // Ends with the call, which ends with its connection at the latest; as many are there as that
     // lets calls be pending.
     tokio::spawn(answer(call, remote, returns, sender));
-    result.await.unwrap_or_else(|_| Err(not_connected()))
+    Either::Right(async move { result.await.unwrap_or_else(|_| Err(not_connected())) })
 }
 
 /// Waits for the answer even if nobody wants it any more: the objects in it must be given back.
 async fn answer(
     mut call: session::Call,
     remote: RemoteObject,
-    returns: Signature,
+    returns: Arc<Signature>,
     mut sender: oneshot::Sender<Result<Value, MethodError>>,
 ) {
     let answered = tokio::select! {
@@ -339,14 +347,26 @@ impl Upstream {
         &self.origin
     }
 
-    /// A method that forwards its calls. Made for one call, not for each object in advance: nearly
-    /// all methods of what is passed on are never called.
-    pub(super) fn method(&self, meta: &Arc<MetaObject>, uid: ActionId) -> Option<Method> {
+    /// A method that forwards its calls. There as long as calls hold it, not for each object in
+    /// advance: nearly all methods of what is passed on are never called.
+    pub(super) fn method(&self, meta: &Arc<MetaObject>, uid: ActionId) -> Option<Arc<Method>> {
+        let mut called = self.called.lock();
+        if let Some(method) = called.get(&uid).and_then(Weak::upgrade) {
+            return Some(method);
+        }
+        let method = Arc::new(self.forwarding_method(meta, uid)?);
+        called.retain(|_, method| method.strong_count() > 0);
+        called.insert(uid, Arc::downgrade(&method));
+        Some(method)
+    }
+
+    fn forwarding_method(&self, meta: &Arc<MetaObject>, uid: ActionId) -> Option<Method> {
         if is_of_address(uid) {
             return None;
         }
         let known = meta.methods.get(&uid)?;
         let (origin, meta) = (Arc::clone(&self.origin), Arc::clone(meta));
+        let returns = Arc::new(known.return_signature.clone());
         let handler = Handler::future(move |arguments| {
             // Of the same meta object as above.
             let method = meta.methods.get(&uid);
@@ -354,12 +374,9 @@ impl Upstream {
             let called = remote.zip(method).ok_or_else(not_connected);
             let called = called.and_then(|(remote, method)| {
                 let call = call_with_values(&remote, uid, arguments, method)?;
-                Ok((remote, call, method.return_signature.clone()))
+                Ok(result_of(remote, call, Arc::clone(&returns)))
             });
-            async move {
-                let (remote, call, returns) = called?;
-                result_of(remote, call, returns).await
-            }
+            async move { called?.await }
         });
         Some(Method {
             name: known.name.clone(),
@@ -476,5 +493,21 @@ mod tests {
         assert!(object.method(ActionId::META_OBJECT).is_none());
         assert!(object.method(ActionId::PROPERTY).is_some());
         assert!(object.encoded_meta().is_ok_and(|bytes| !bytes.is_empty()));
+    }
+
+    /// Each call that waited had a copy of the signatures of its method, of some megabytes at worst.
+    #[test]
+    fn calls_of_one_method_share_it() {
+        let meta = ObjectBuilder::new().build().unwrap().meta().clone();
+        let object = Object::forwarding(Arc::new(meta), ObjectUid([7; 20]), Arc::new(Nobody));
+        let first = object.method(ActionId::PROPERTY).unwrap();
+        let second = object.method(ActionId::PROPERTY).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        // Nothing is kept for later ones.
+        let gone = Arc::downgrade(&first);
+        drop((first, second));
+        assert!(gone.upgrade().is_none());
+        let _other = object.method(ActionId::PROPERTIES).unwrap();
+        assert_eq!(object.upstream.as_ref().unwrap().called.lock().len(), 1);
     }
 }

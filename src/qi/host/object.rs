@@ -81,7 +81,7 @@ impl Object {
     /// What runs when a method is called.
     pub(super) fn method(&self, uid: ActionId) -> Option<Arc<Method>> {
         match &self.upstream {
-            Some(upstream) => upstream.method(&self.meta, uid).map(Arc::new),
+            Some(upstream) => upstream.method(&self.meta, uid),
             None => self.methods.get(&uid).cloned(),
         }
     }

@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, Semaphore},
+    task::coop::consume_budget,
     time::{Instant, sleep_until},
 };
 
@@ -70,6 +71,8 @@ impl Line {
 
     /// The first call, as soon as there is one; none at the end.
     async fn next(&self) -> Option<Arc<Waiting>> {
+        // Nothing else here lets others run, where no call has to wait.
+        consume_budget().await;
         loop {
             {
                 let mut places = self.places.lock();
@@ -161,5 +164,27 @@ impl Drop for Turns {
             std::mem::take(&mut places.waiting)
         };
         drop(waiting);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls that need not wait ran one after the other, however many there were, and whoever shared
+    /// the thread waited for all of them.
+    #[tokio::test]
+    async fn others_run_between_the_calls() {
+        let calls = 10_000;
+        let line = Arc::new(Line::new(calls));
+        (0..calls).for_each(|_| line.join(Arc::default()));
+        let turns = Turns::new(Arc::clone(&line), None);
+        let running = tokio::spawn(turns.run(Arc::new(Semaphore::new(1))));
+        tokio::task::yield_now().await;
+        let left = line.places.lock().waiting.len();
+        assert!((1..calls).contains(&left), "{left}");
+        line.close();
+        running.await.unwrap();
+        assert!(line.places.lock().waiting.is_empty());
     }
 }

@@ -15,7 +15,7 @@ use crate::qi::{
         MetaObject, ObjectEncoding, ObjectReference, ObjectUid,
         codec::{EncodeContext, encode_object},
     },
-    wire::{ActionId, Address, Kind, Limits, Message, ObjectId, ServiceId, Writer},
+    wire::{ActionId, Address, Kind, Limits, Message, MessageId, ObjectId, ServiceId, Writer},
 };
 
 const PROPERTY: u32 = 5;
@@ -48,20 +48,8 @@ impl Relay {
         };
         let host = host_with(&factory(), options).await;
         let mut owner = Client::authenticated(&host).await;
-        let encoding = ObjectEncoding {
-            meta_object_cache: false,
-            object_uid: true,
-        };
-        let reference = ObjectReference {
-            meta: std::sync::Arc::new(meta),
-            service: ServiceId(2),
-            object: ObjectId::FIRST_OF_CALLER,
-            uid: Some(ObjectUid([7; 20])),
-        };
-        let mut writer = Writer::new();
-        let mut context = EncodeContext::new(encoding, Limits::default());
-        encode_object(&reference, &mut context, &mut writer).unwrap();
-        let kept = owner.call(member(KEEP), writer.finish()).await;
+        let object = encoded(meta, ObjectId::FIRST_OF_CALLER);
+        let kept = owner.call(member(KEEP), object).await;
         assert_eq!(kept.kind, Kind::Reply);
         let mut user = Client::authenticated(&host).await;
         let given = user.call(member(GIVE), Bytes::new()).await;
@@ -75,6 +63,24 @@ impl Relay {
         assert_eq!(asked.address, of_owner(action));
         asked
     }
+}
+
+/// An object of the owner as it stands in a payload.
+fn encoded(meta: MetaObject, object: ObjectId) -> Bytes {
+    let encoding = ObjectEncoding {
+        meta_object_cache: false,
+        object_uid: true,
+    };
+    let reference = ObjectReference {
+        meta: std::sync::Arc::new(meta),
+        service: ServiceId(2),
+        object,
+        uid: Some(ObjectUid([7; 20])),
+    };
+    let mut writer = Writer::new();
+    let mut context = EncodeContext::new(encoding, Limits::default());
+    encode_object(&reference, &mut context, &mut writer).unwrap();
+    writer.finish()
 }
 
 fn of_owner(action: u32) -> Address {
@@ -125,6 +131,30 @@ async fn bytes_errors_and_cancels_are_passed_on() {
     assert_eq!(relay.user.answer(calling).await.kind, Kind::Canceled);
     let cancel = relay.owner.find(|it| it.kind == Kind::Cancel).await;
     assert_eq!(cancel.payload[..], asked.id.0.to_le_bytes());
+}
+
+/// A call that was cancelled in one breath had left already, and the object in its answer stayed
+/// with the owner for nobody.
+#[tokio::test]
+async fn objects_for_a_call_that_is_cancelled_at_once_are_given_back() {
+    let mut relay = Relay::new().await;
+    let id = MessageId(7);
+    let key = Bytes::from_static(b"\x01\0\0\0s\x05\0\0\0count");
+    let call = Message::new(Kind::Call, id, of_user(PROPERTY), key);
+    let named = Bytes::copy_from_slice(&id.0.to_le_bytes());
+    let cancel = Message::new(Kind::Cancel, MessageId(8), of_user(0), named);
+    let both = [call, cancel].map(|it| [&it.header().encode()[..], &it.payload[..]].concat());
+    relay.user.send_raw(&both.concat()).await;
+    assert_eq!(relay.user.answer(id).await.kind, Kind::Canceled);
+    let asked = relay.asked(PROPERTY).await;
+    let object = ObjectId(ObjectId::FIRST_OF_CALLER.0 + 1);
+    let mut value = b"\x01\0\0\0o".to_vec();
+    value.extend_from_slice(&encoded(item("y").meta().clone(), object));
+    let reply = asked.answer(Kind::Reply, value.into());
+    relay.owner.send(&reply).await;
+    let released = relay.owner.find(|it| it.kind == Kind::Post).await;
+    let terminate = Address::new(ServiceId(2), object, ActionId::TERMINATE);
+    assert_eq!(released.address, terminate);
 }
 
 /// Each call was forwarded by a task of its own, so that a later post could reach the owner first.

@@ -102,6 +102,14 @@ impl Host {
     }
 }
 
+/// Calls `Echo` from a session of its own: libqi lets who looks a service up share the fate of all in the
+/// session who are looking it up already, and gives up look-ups that it loses after a minute.
+async fn is_answered(robot: &LibqiRobot) {
+    let libqi = LibqiClient::connect(robot.url()).await;
+    let answer = libqi.call("Echo", "echo", json!([7])).await;
+    assert_eq!(answer, Ok(json!(7)));
+}
+
 #[tokio::test]
 async fn no_caller_hangs_while_a_host_is_killed_and_started_again() {
     const CALLS: u32 = 10_000;
@@ -110,10 +118,7 @@ async fn no_caller_hangs_while_a_host_is_killed_and_started_again() {
     let burst = bus.libqi.start_burst(("Echo", "echo"), CALLS, 32);
     for _ in 0..5 {
         // Some calls are answered in between, for the burst takes some seconds.
-        assert_eq!(
-            bus.libqi.call("Echo", "echo", json!([7])).await,
-            Ok(json!(7))
-        );
+        is_answered(&bus.robot).await;
         host.0.kill();
         host = Host::start(&bus.gateway).await;
     }
@@ -125,8 +130,5 @@ async fn no_caller_hangs_while_a_host_is_killed_and_started_again() {
         assert!(!text.to_lowercase().contains("timeout"), "{outcomes:#?}");
     }
     println!("{outcomes:#?}");
-    assert_eq!(
-        bus.libqi.call("Echo", "echo", json!([7])).await,
-        Ok(json!(7))
-    );
+    is_answered(&bus.robot).await;
 }

@@ -122,7 +122,8 @@ impl Doors {
     }
 
     /// Follows a new session, before anything is registered with it: the way to the directory begins
-    /// at the address `ours` now. What was listened on at another one is closed.
+    /// at the address `ours` now. What was listened on at another one is closed, once there is a door
+    /// at this one.
     ///
     /// Must be called within a tokio runtime.
     ///
